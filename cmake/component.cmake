@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+# What the three components have in common.
+
+add_library(coir_warnings INTERFACE)
+target_compile_options(coir_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wold-style-cast -Woverloaded-virtual
+  $<$<BOOL:${COIR_WERROR}>:-Werror>)
+
+if(COIR_SANITIZE)
+  # Everything, tests and examples included: a sanitizer sees only what is compiled with it.
+  add_compile_options(-fsanitize=${COIR_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+  add_link_options(-fsanitize=${COIR_SANITIZE})
+endif()
+
+# coir_component(NAME HEADERS <header>... SOURCES <source>...)
+# Makes target coir_NAME (alias and export coir::NAME) with its own include root, so that an include which goes against
+# the layers does not compile.
+function(coir_component name)
+  cmake_parse_arguments(ARG "" "" "HEADERS;SOURCES" ${ARGN})
+  add_library(coir_${name})
+  add_library(coir::${name} ALIAS coir_${name})
+  list(TRANSFORM ARG_HEADERS PREPEND include/coir/)
+  list(TRANSFORM ARG_SOURCES PREPEND src/)
+  target_sources(coir_${name} PRIVATE ${ARG_SOURCES}
+    PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${ARG_HEADERS})
+  target_compile_features(coir_${name} PUBLIC cxx_std_20)
+  # Frame pointers: fibers are walked by debuggers and profilers that know no better. No PLT: a call less per switch.
+  target_compile_options(coir_${name} PRIVATE -fno-omit-frame-pointer -fno-plt)
+  target_link_libraries(coir_${name} PRIVATE $<BUILD_INTERFACE:coir_warnings>)
+  set_target_properties(coir_${name} PROPERTIES
+    EXPORT_NAME ${name}
+    VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+    POSITION_INDEPENDENT_CODE ON
+    CXX_VISIBILITY_PRESET hidden
+    VISIBILITY_INLINES_HIDDEN ON
+    VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
+endfunction()

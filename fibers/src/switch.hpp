@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// The switch, inline: private to coir, shared by fibers/ and runtime/.
+//
+// Each `ret` executed after a jump is mispredicted and costs more than the jump itself, so the runtime inlines this
+// whole path into the one function that an await calls.
+#pragma once
+
+#include <coir/fibers/fiber.hpp>
+
+#include <boost/context/fiber.hpp>
+#include <boost/version.hpp>
+
+#include <cerrno>
+#include <cstring>
+#include <cxxabi.h>
+#include <new>
+#include <utility>
+
+#include <coir/detail/assert.hpp>
+
+#include "sanitizer.hpp"
+
+#if BOOST_VERSION == 108800
+#error "Boost 1.88 destroys exception state in ~fiber (boostorg/context#302, fixed in 1.89): use another version"
+#endif
+
+namespace coir::fibers {
+
+/// The head of __cxa_eh_globals, the same in libstdc++ and libc++abi: the stack of caught exceptions and the number of
+/// uncaught ones. Boost.Context before 1.88 leaves it to the thread, where two fibers in catch blocks tear it apart.
+struct ExceptionState {
+  void* caught = nullptr;
+  unsigned int uncaught = 0;
+};
+
+/// Control block of a flow of control, at the top of its stack (the host's is in its pool).
+///
+/// F1  `context` is empty exactly while the fiber runs.
+/// F2  `exceptions` and `saved_errno` are valid only while it is suspended; the running fiber's are the thread's.
+class Fiber {
+ public:
+  // The storage of a boost::context::fiber, whose destructor must not run: it would unwind the stack by force.
+  alignas(boost::context::fiber) std::byte context[sizeof(boost::context::fiber)];
+  ExceptionState exceptions;
+  int saved_errno = 0;
+  const void* frame = nullptr;   // see frame_of()
+  Entry entry = nullptr;         // null while idle
+  void* argument = nullptr;
+  Fiber* next_idle = nullptr;    // valid while idle
+  Stack stack;
+  [[no_unique_address]] sanitizer::FiberState sanitizer;
+
+  boost::context::fiber& boost_fiber() noexcept {
+    return *std::launder(reinterpret_cast<boost::context::fiber*>(context));
+  }
+};
+
+/// Bounds what a fiber costs in its first page; see FiberPool::Impl::create.
+static_assert(sizeof(Fiber) <= 192);
+
+/// Per-thread addresses and the fibers of one pool. Public to the runtime, which inlines the switch.
+struct FiberPool::Impl {
+  explicit Impl(const StackOptions& options) : stacks(options) {}
+
+  Fiber* running = &host;        // I1
+  Fiber* previous = nullptr;     // the fiber that the last jump left; valid from before the jump until it is recorded
+  ExceptionState* exception_state = nullptr;  // of the thread; fetched by enter_thread(), fibers never migrate
+  int* thread_errno = nullptr;
+  Fiber* idle = nullptr;         // LIFO
+  std::size_t idle_count = 0;
+  std::size_t leased = 0;
+  std::size_t peak = 0;
+  Fiber host;
+  StackPool stacks;
+
+  Fiber& create();
+  static void main_loop(Impl& pool, Fiber& self) noexcept;
+};
+
+/// Jumps from the running fiber to `to`. Everything after the jump happens when somebody comes back.
+template <bool dying = false>
+[[gnu::always_inline]] inline void switch_fiber(FiberPool::Impl& pool, Fiber& to) noexcept {
+  Fiber& from = *pool.running;
+  COIR_ASSERT(&from != &to, "I1: switch to the running fiber");
+  ExceptionState& thread = *pool.exception_state;
+  from.exceptions = thread;
+  thread = to.exceptions;
+  from.saved_errno = *pool.thread_errno;
+  *pool.thread_errno = to.saved_errno;
+  from.frame = __builtin_frame_address(0);
+  pool.previous = &from;
+  pool.running = &to;
+  sanitizer::before_jump(from.sanitizer, to.sanitizer, dying);
+  boost::context::fiber left = std::move(to.boost_fiber()).resume();
+  // Back on `from`, on whose frame the variables of this function still are; `pool` is of the same thread (P1).
+  sanitizer::after_jump(from.sanitizer, pool.previous->sanitizer);
+  ::new (pool.previous->context) boost::context::fiber(std::move(left));
+}
+
+/// Takes an idle fiber or makes one.
+[[gnu::always_inline]] inline Fiber& acquire_fiber(FiberPool::Impl& pool, Entry entry, void* argument) {
+  Fiber* fiber = pool.idle;
+  if (__builtin_expect(fiber != nullptr, 1)) {
+    pool.idle = fiber->next_idle;
+    --pool.idle_count;
+  } else {
+    fiber = &pool.create();
+  }
+  fiber->entry = entry;
+  fiber->argument = argument;
+  if (++pool.leased > pool.peak) pool.peak = pool.leased;
+  return *fiber;
+}
+
+}  // namespace coir::fibers

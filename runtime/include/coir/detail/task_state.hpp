@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// A future with a body that runs on a fiber.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <coir/detail/future_state.hpp>
+
+namespace coir::fibers {
+class Fiber;
+}
+
+namespace coir::detail {
+
+/// The untyped half of a task. Its base HandleNode is the step: linked into the ready queue when the task should run,
+/// and straight into the callback list of the future that it waits on. So awaiting and waking allocate nothing.
+///
+/// T1  An unfinished task either waits on a future (waiting_on set, node in that future's list) and no step is
+///     scheduled, or a step is scheduled or running and it waits on none. The only transitions: the future completes
+///     (its list, node included, moves to the ready queue), and the step suspends on a future.
+/// T2  fiber is set from the first step to the end of the body. A task cancelled before its first step never has one.
+/// T3  The loop holds one reference while the task is unfinished.
+/// T4  must_cancel asks the next await that is not reached while unwinding to throw CancelledError, once.
+///
+/// Source    CPython Lib/asyncio/tasks.py, class Task; the loop's strong reference is ours.
+class COIR_EXPORT TaskState : public FutureState, public HandleNode {
+ public:
+  TaskState(LoopCore& loop, SourceLocation where);
+
+  bool cancel(std::string message) override;
+  int cancelling() const noexcept { return cancel_requests_; }
+  int uncancel() noexcept;
+  std::string name() const;
+  void set_name(std::string name) { name_ = std::make_unique<std::string>(std::move(name)); }
+  /// Null: "Task-<id>".
+  const char* name_for_signal_handler() const noexcept { return name_ ? name_->c_str() : nullptr; }
+  FutureState* waiting_on() const noexcept { return waiting_on_; }
+  std::uint64_t id() const noexcept { return id_; }
+  SourceLocation created_at() const noexcept { return FutureState::where(); }
+
+  using FutureState::release;
+  using FutureState::retain;
+
+  /// Runs on the task's fiber: calls the body, keeps its value, destroys the body. What the body throws passes.
+  virtual void run_body() = 0;
+  /// Destroys the body of a task that never began.
+  virtual void drop_body() noexcept = 0;
+
+  // A step is dispatched by its kind, not invoked, and the loop's list owns it (N2): none of these is ever called.
+  void invoke() final;
+  void drop() noexcept final {}
+  void destroy() noexcept final {}
+
+ protected:
+  ~TaskState() override;
+
+ private:
+  friend class LoopCore;
+  friend COIR_EXPORT void suspend_until_done(FutureState& awaited, TaskState& task);
+  friend COIR_EXPORT void yield_once(TaskState& task);
+  friend struct DebugLayout;
+
+  fibers::Fiber* fiber_ = nullptr;             // T2
+  FutureState* waiting_on_ = nullptr;          // T1; the awaiting frame holds a reference
+  TaskState* newer_ = nullptr;                 // links of the loop's list of unfinished tasks
+  TaskState* older_ = nullptr;
+  std::unique_ptr<std::string> name_;          // null: "Task-<id>"
+  std::unique_ptr<std::string> must_message_;  // of the cancel that set must_cancel_; null: empty
+  std::uint64_t id_;
+  int cancel_requests_ = 0;
+  bool must_cancel_ = false;  // T4
+};
+
+/// The task whose step runs on this thread; null in a callback and outside of a loop.
+extern COIR_EXPORT COIR_TLS TaskState* current_task;
+
+/// Suspends the running task until `awaited` is done. Throws CancelledError if the task was cancelled meanwhile.
+COIR_EXPORT void suspend_until_done(FutureState& awaited, TaskState& task);
+/// Lets everything that is ready run once. Throws CancelledError as above.
+COIR_EXPORT void yield_once(TaskState& task);
+/// Puts the first step of a new task on the ready queue. Takes the loop's reference (T3).
+COIR_EXPORT void start_task(TaskState& task);
+/// Explains why `awaited` cannot be awaited here.
+[[noreturn]] COIR_EXPORT void throw_cannot_await(const FutureState& awaited);
+/// The running task, or a UsageError that names `call`.
+COIR_EXPORT TaskState& require_task(const char* call);
+/// The loop of this thread, or a UsageError that names `call`.
+COIR_EXPORT LoopCore& require_running_loop(const char* call);
+
+/// What every await begins with. One call on the slow path, none on the fast one.
+inline void wait_until_done(FutureState& awaited) {
+  TaskState* task = current_task;
+  if (task == nullptr || &task->loop() != &awaited.loop()) [[unlikely]] throw_cannot_await(awaited);
+  if (!awaited.done()) suspend_until_done(awaited, *task);
+}
+
+/// A task with its body inline.
+template <class R, class Fn>
+class TaskOf final : public ValueState<TaskState, R> {
+ public:
+  template <class F>
+  TaskOf(LoopCore& loop, F&& body, SourceLocation where)
+      : ValueState<TaskState, R>(loop, where), body_(std::in_place, std::forward<F>(body)) {}
+
+  void run_body() override {
+    // Destroyed here whether it returns or throws, so that destructors of captures may await (they run in the task).
+    struct Drop {
+      std::optional<Fn>& body;
+      ~Drop() { body.reset(); }
+    } const drop{body_};
+    if constexpr (std::is_void_v<R>) {
+      std::invoke(*body_);
+      this->stored_.emplace();
+    } else if constexpr (std::is_reference_v<R>) {
+      this->stored_.emplace(&std::invoke(*body_));
+    } else {
+      this->stored_.emplace(std::invoke(*body_));
+    }
+  }
+  void drop_body() noexcept override { body_.reset(); }
+
+ private:
+  std::optional<Fn> body_;
+};
+
+}  // namespace coir::detail

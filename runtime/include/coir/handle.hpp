@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// What call_soon() and its kin return. asyncio.Handle, asyncio.TimerHandle.
+#pragma once
+
+#include <coir/clock.hpp>
+#include <coir/detail/export.hpp>
+#include <coir/detail/handle_node.hpp>
+#include <coir/detail/ref.hpp>
+
+namespace coir {
+
+/// One scheduled callback. Dropping the handle does not cancel it.
+///
+/// Threads   The loop's; a handle of call_soon_threadsafe() may be cancelled and dropped from any thread.
+/// Lifetime  May outlive the loop.
+class COIR_EXPORT Handle {
+ public:
+  Handle() noexcept = default;
+  explicit Handle(detail::Ref<detail::HandleNode> node) noexcept : node_(std::move(node)) {}
+
+  /// Keeps the callback from running if it has not begun, and destroys it at once, captures included (later, on the
+  /// loop's thread, if called from another one). Again: nothing. Suspends: never. Cost: constant.
+  void cancel();
+  bool cancelled() const noexcept;
+  explicit operator bool() const noexcept { return static_cast<bool>(node_); }
+
+ protected:
+  detail::Ref<detail::HandleNode> node_;
+};
+
+/// A callback with a deadline. A cancelled timer is swept out of the heap later: when it comes up, or when more than
+/// half of a heap of over 100 timers is cancelled, as asyncio does.
+class COIR_EXPORT TimerHandle : public Handle {
+ public:
+  TimerHandle() noexcept = default;
+  explicit TimerHandle(detail::Ref<detail::TimerNode> node) noexcept
+      : Handle(detail::Ref<detail::HandleNode>(std::move(node))) {}
+  /// The deadline in the loop's time.
+  TimePoint when() const noexcept { return static_cast<const detail::TimerNode&>(*node_).when; }
+};
+
+}  // namespace coir

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Waiting for a descriptor.
+#pragma once
+
+#include <coir/detail/export.hpp>
+
+namespace coir {
+
+/// Returns when `fd` can be read from (written to) without blocking: data, end of file, or an error to be read.
+///
+/// Suspends  Always, at least until the loop polls.
+/// Errors    UsageError outside a task, or (fd_in_use) if another task waits for the same descriptor and direction or
+///           add_reader() (add_writer()) holds it; std::system_error if the kernel cannot poll it (EBADF; EPERM: a
+///           regular file).
+/// Cancel    CancelledError; the descriptor is deregistered inside cancel() already, so that it may be closed and its
+///           number reused before this task runs again (cpython#131728).
+/// Lifetime  The descriptor must stay open until it returns.
+/// Source    CPython selector_events.py sock_recv and its kin, without the system call
+COIR_EXPORT void await_readable(int fd);
+COIR_EXPORT void await_writable(int fd);
+
+}  // namespace coir

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+#include <coir/event_loop.hpp>
+
+#include <atomic>
+#include <utility>
+
+#include <coir/await.hpp>
+
+#include "loop_core.hpp"
+
+namespace coir {
+
+using detail::LoopCore;
+
+namespace {
+
+COIR_TLS EventLoop* set_loop = nullptr;
+
+// Loops that were destroyed with suspended tasks. They are leaked on purpose (P5); this keeps them reachable, so that a
+// leak checker reports what the user lost and not this.
+std::atomic<std::size_t> abandoned_count{0};
+LoopCore* abandoned[64];
+
+void abandon(LoopCore& core) noexcept {
+  const std::size_t index = abandoned_count.fetch_add(1, std::memory_order_relaxed);
+  if (index < std::size(abandoned)) abandoned[index] = &core;
+}
+
+}  // namespace
+
+void EventLoop::Release::operator()(LoopCore* core) const noexcept { core->release(); }
+
+EventLoop::EventLoop(const LoopOptions& options) : core_(new LoopCore(*this, options)) {}
+
+EventLoop::~EventLoop() {
+  COIR_CHECK(!core_->running, "an EventLoop destroyed while it runs");
+  core_->close();
+  if (core_->task_count != 0) abandon(*core_);
+  core_->owner = nullptr;
+  if (set_loop == this) set_loop = nullptr;
+}
+
+LoopCore& EventLoop::core_for(const char* call) const {
+  core_->require_open(call);
+  return *core_;
+}
+
+void EventLoop::run_forever() { core_->run_forever(); }
+
+void EventLoop::run_until_done(const AnyFuture& future, bool own_task) {
+  if (&future.state().loop() != core_.get()) {
+    throw UsageError(UsageError::Reason::wrong_loop,
+                     "run_until_complete(): " + future.describe() + " is attached to a different loop.");
+  }
+  const CallbackId id = future.add_done_callback([this] { stop(); }, "stop the loop");
+  try {
+    core_->run_forever();
+  } catch (...) {
+    future.remove_done_callback(id);
+    // The exception that left the loop is the task's own: whoever made the task here gets it from this very throw.
+    if (own_task && future.done()) future.state().mark_retrieved();
+    throw;
+  }
+  future.remove_done_callback(id);
+  if (!future.done()) {
+    throw UsageError(UsageError::Reason::stopped_early,
+                     "run_until_complete(): Event loop stopped before Future completed. It is still pending; run again "
+                     "to go on.");
+  }
+}
+
+void EventLoop::stop() {
+  core_->require_open("stop()");
+  core_->stopping = true;
+  if (core_->tracer != nullptr) core_->trace(TraceEvent::Kind::stop, nullptr);
+}
+
+void EventLoop::close() { core_->close(); }
+bool EventLoop::is_running() const noexcept { return core_->running; }
+bool EventLoop::is_closed() const noexcept { return core_->closed; }
+TimePoint EventLoop::time() const { return core_->clock.now(); }
+
+namespace {
+
+/// Releases a node that could not be scheduled, so that its callable is destroyed before the error leaves.
+class NodeGuard {
+ public:
+  explicit NodeGuard(detail::HandleNode& node) noexcept : node_(&node) {}
+  NodeGuard(const NodeGuard&) = delete;
+  NodeGuard& operator=(const NodeGuard&) = delete;
+  ~NodeGuard() {
+    if (node_ != nullptr) node_->release();
+  }
+  void dismiss() noexcept { node_ = nullptr; }
+
+ private:
+  detail::HandleNode* node_;
+};
+
+}  // namespace
+
+Handle EventLoop::schedule_soon(detail::HandleNode* node, const char* name) {
+  NodeGuard guard(*node);
+  core_->require_open("call_soon()");
+  guard.dismiss();
+  node->name = name;
+  Handle handle{detail::Ref<detail::HandleNode>(node)};
+  core_->schedule(*node);
+  return handle;
+}
+
+Handle EventLoop::schedule_threadsafe(detail::HandleNode* node, const char* name) {
+  node->shared = true;
+  node->name = name;
+  NodeGuard guard(*node);
+  Handle handle{detail::Ref<detail::HandleNode>(node)};
+  node->queued = true;
+  if (!core_->inbox->push(*node)) core_->require_open("call_soon_threadsafe()");
+  guard.dismiss();
+  return handle;
+}
+
+TimerHandle EventLoop::schedule_at(detail::TimerNode* node, const char* name) {
+  NodeGuard guard(*node);
+  core_->require_open("call_at()");
+  node->name = name;
+  TimerHandle handle{detail::Ref<detail::TimerNode>(node)};
+  core_->timers.insert(*node);
+  guard.dismiss();
+  if (core_->tracer != nullptr) core_->trace(TraceEvent::Kind::timer_added, nullptr, nullptr, name);
+  return handle;
+}
+
+void EventLoop::watch(int fd, bool writer, detail::HandleNode* node, const char* name) {
+  NodeGuard guard(*node);
+  core_->require_open(writer ? "add_writer()" : "add_reader()");
+  guard.dismiss();
+  node->name = name;
+  node->persistent = true;
+  const auto direction = writer ? detail::Poller::write : detail::Poller::read;
+  if (detail::HandleNode* replaced = core_->poller.watch(fd, direction, *node)) {
+    Handle(detail::Ref<detail::HandleNode>::adopt(replaced)).cancel();
+  }
+}
+
+namespace {
+
+bool stop_watching(LoopCore& core, int fd, detail::Poller::Direction direction) {
+  detail::HandleNode* node = core.poller.unwatch(fd, direction);
+  if (node == nullptr) return false;
+  Handle(detail::Ref<detail::HandleNode>::adopt(node)).cancel();
+  return true;
+}
+
+}  // namespace
+
+bool EventLoop::remove_reader(int fd) {
+  core_->require_open("remove_reader()");
+  return stop_watching(*core_, fd, detail::Poller::read);
+}
+bool EventLoop::remove_writer(int fd) {
+  core_->require_open("remove_writer()");
+  return stop_watching(*core_, fd, detail::Poller::write);
+}
+
+void EventLoop::set_exception_handler(ExceptionHandler handler) { core_->exception_handler = std::move(handler); }
+void EventLoop::call_exception_handler(const ExceptionContext& context) { core_->report(context); }
+void EventLoop::default_exception_handler(const ExceptionContext& context) { core_->default_report(context); }
+
+void EventLoop::set_debug(bool on) {
+  core_->debug = on;
+  core_->update_host_only();
+}
+bool EventLoop::get_debug() const noexcept { return core_->debug; }
+std::uint64_t EventLoop::turns() const noexcept { return core_->turns; }
+LoopStats EventLoop::stats() const {
+  return {.turns = core_->turns,
+          .tasks = core_->task_count,
+          .timers = core_->timers.size(),
+          .cancelled_timers = core_->timers.cancelled(),
+          .descriptors = core_->poller.active(),
+          .external_work = core_->job_count,
+          .fibers = core_->fibers.stats()};
+}
+void EventLoop::set_tracer(Tracer* tracer) noexcept {
+  core_->tracer = tracer;
+  core_->update_host_only();
+}
+
+EventLoop& get_running_loop() {
+  detail::LoopCore& core = detail::require_running_loop("get_running_loop()");
+  return *core.owner;
+}
+
+EventLoop& get_event_loop() {
+  if (detail::running_loop != nullptr) return *detail::running_loop->owner;
+  if (set_loop != nullptr) return *set_loop;
+  throw UsageError(UsageError::Reason::no_running_loop,
+                   "get_event_loop(): no loop runs on this thread and none was set. Use coir::run(), or "
+                   "set_event_loop() first.");
+}
+
+void set_event_loop(EventLoop* loop) noexcept { set_loop = loop; }
+std::unique_ptr<EventLoop> new_event_loop() { return std::make_unique<EventLoop>(); }
+
+}  // namespace coir

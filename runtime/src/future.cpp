@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+#include <coir/future.hpp>
+
+#include <utility>
+
+#include <coir/errors.hpp>
+
+#include "loop_core.hpp"
+
+namespace coir {
+namespace detail {
+
+FutureState::FutureState(LoopCore& loop, SourceLocation where) noexcept : loop_(&loop), where_(where) {
+  loop.retain();
+}
+
+FutureState::~FutureState() {
+  while (HandleNode* node = first_) remove_callback(*node);
+  loop_->release();
+}
+
+void FutureState::dispose() noexcept {
+  if (unretrieved_) {
+    unretrieved_ = false;
+    ++refs_;  // describe() and a handler may make handles of their own
+    loop_->report({.message = is_task_ ? "Task exception was never retrieved" : "Future exception was never retrieved",
+                   .exception = exception_,
+                   .subject = detail::describe(*this)});
+    if (--refs_ != 0) return;
+  }
+  delete this;
+}
+
+const std::string& FutureState::cancel_message() const noexcept {
+  static const std::string empty;
+  return cancel_message_ ? *cancel_message_ : empty;
+}
+
+void FutureState::set_cancel_message(std::string message) {
+  if (!message.empty()) cancel_message_ = std::make_unique<std::string>(std::move(message));
+}
+
+bool FutureState::cancel(std::string message) { return take_cancelled(std::move(message)); }
+
+bool FutureState::take_cancelled(std::string message) {
+  if (done()) {
+    unretrieved_ = false;
+    return false;
+  }
+  set_cancel_message(std::move(message));
+  complete(State::cancelled);
+  return true;
+}
+
+void FutureState::finish(std::exception_ptr exception) noexcept {
+  exception_ = std::move(exception);
+  unretrieved_ = true;
+  complete(State::finished);
+}
+
+void FutureState::complete(State state) noexcept {
+  COIR_ASSERT(state_ == State::pending, "a future completed twice");
+  state_ = state;
+  if (loop_->tracer != nullptr && !is_task_) loop_->trace(TraceEvent::Kind::future_done, nullptr, this, kind_);
+  HandleNode* const first = std::exchange(first_, nullptr);
+  if (first == nullptr) return;
+  if (loop_->closed) [[unlikely]] {
+    for (HandleNode* node = first; node != nullptr;) {
+      HandleNode* dropped = std::exchange(node, node->next);
+      dropped->listed = false;
+      if (dropped->role == HandleNode::Role::task_step) continue;
+      dropped->future = nullptr;
+      dropped->drop();
+      dropped->release();
+    }
+    return;
+  }
+  for (HandleNode* node = first; node != nullptr; node = node->next) {
+    node->listed = false;
+    node->queued = true;
+    if (node->role == HandleNode::Role::callback) retain();  // S2
+  }
+  loop_->make_ready(first, last_);
+}
+
+std::exception_ptr FutureState::exception() {
+  if (state_ == State::finished) [[likely]] {
+    unretrieved_ = false;
+    return exception_;
+  }
+  if (state_ == State::cancelled) throw CancelledError(cancel_message());
+  throw InvalidStateError("exception(): Exception is not set, " + detail::describe(*this) + " is pending");
+}
+
+std::exception_ptr FutureState::reason() {
+  unretrieved_ = false;
+  return exception_ != nullptr ? exception_ : std::make_exception_ptr(CancelledError(cancel_message()));
+}
+
+void FutureState::throw_no_value() {
+  if (state_ == State::pending) {
+    throw InvalidStateError("result(): Result is not set, " + detail::describe(*this) + " is pending");
+  }
+  unretrieved_ = false;
+  if (state_ == State::cancelled) throw CancelledError(cancel_message());
+  std::rethrow_exception(exception_);
+}
+
+void FutureState::throw_not_settable(const char* call) const {
+  if (is_task_) {
+    throw UsageError(UsageError::Reason::result_of_task,
+                     std::string(call) + " on " + detail::describe(*this) +
+                         ": a task's result is what its body returns. Return it there, or use a Future.");
+  }
+  throw InvalidStateError(std::string(call) + ": invalid state, " + detail::describe(*this) + " is " +
+                          (cancelled() ? "cancelled" : "done") + " already. Test done() first.");
+}
+
+void FutureState::add_callback(HandleNode& node) noexcept {
+  node.future = this;
+  if (done()) {
+    retain();  // S2
+    loop_->schedule(node);
+    return;
+  }
+  node.next = nullptr;
+  node.previous = first_ == nullptr ? nullptr : last_;
+  (first_ == nullptr ? first_ : last_->next) = &node;
+  last_ = &node;
+  node.listed = true;
+}
+
+bool FutureState::remove_callback(HandleNode& node) noexcept {
+  if (!node.listed || node.future != this) return false;
+  (node.previous == nullptr ? first_ : node.previous->next) = node.next;
+  (node.next == nullptr ? last_ : node.next->previous) = node.previous;
+  node.listed = false;
+  node.future = nullptr;
+  if (node.role == HandleNode::Role::task_step) return true;
+  node.drop();
+  node.release();
+  return true;
+}
+
+}  // namespace detail
+
+CallbackId AnyFuture::add(detail::HandleNode* node, const char* name) const {
+  CallbackId id{detail::Ref<detail::HandleNode>(node)};
+  detail::LoopCore& loop = state_->loop();
+  try {
+    loop.require_open("add_done_callback()");
+  } catch (...) {
+    node->release();
+    throw;
+  }
+  node->name = name;
+  state_->add_callback(*node);
+  if (loop.tracer != nullptr) loop.trace(TraceEvent::Kind::callback_added, nullptr, state_.get(), name);
+  return id;
+}
+
+bool AnyFuture::remove_done_callback(const CallbackId& id) const {
+  return id.node_ && state_->remove_callback(*id.node_);
+}
+
+EventLoop& AnyFuture::get_loop() const noexcept { return *state_->loop().owner; }
+std::string AnyFuture::describe() const { return detail::describe(*state_); }
+
+}  // namespace coir

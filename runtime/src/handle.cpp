@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+#include <coir/handle.hpp>
+
+#include "loop_core.hpp"
+
+namespace coir {
+
+void Handle::cancel() {
+  if (!node_ || node_->cancelled.exchange(true, std::memory_order_acq_rel)) return;
+  if (node_->shared) return;  // this may be another thread: the loop drops the callable when it comes to the node
+  if (node_->timed) static_cast<detail::TimerNode&>(*node_).loop->timers.note_cancelled();
+  if (!node_->running) node_->drop();
+}
+
+bool Handle::cancelled() const noexcept { return node_ && node_->cancelled.load(std::memory_order_relaxed); }
+
+}  // namespace coir

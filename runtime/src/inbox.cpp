@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#include "inbox.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+
+namespace coir::detail {
+namespace {
+
+HandleNode* closed_mark() noexcept {
+  static char mark;
+  return reinterpret_cast<HandleNode*>(&mark);  // an address that no node has; never dereferenced
+}
+
+}  // namespace
+
+Inbox::Inbox() : wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (wake_fd_ < 0) throw std::system_error(errno, std::generic_category(), "an event loop needs an eventfd");
+}
+
+Inbox::~Inbox() { ::close(wake_fd_); }
+
+bool Inbox::push(HandleNode& node) noexcept {
+  HandleNode* head = head_.load(std::memory_order_relaxed);
+  do {
+    if (head == closed_mark()) return false;
+    node.next = head;
+  } while (!head_.compare_exchange_weak(head, &node, std::memory_order_seq_cst, std::memory_order_relaxed));
+  // Sequentially consistent with before_sleep(): either the loop sees the node or this sees the loop asleep.
+  if (sleeping_.load(std::memory_order_seq_cst) && sleeping_.exchange(false, std::memory_order_acq_rel)) {
+    const int saved = errno;  // push() runs in signal handlers, too
+    const std::uint64_t one = 1;
+    static_cast<void>(!::write(wake_fd_, &one, sizeof one));  // EAGAIN: readable already
+    errno = saved;
+  }
+  return true;
+}
+
+NodeQueue Inbox::reversed(HandleNode* newest) noexcept {
+  NodeQueue queue;
+  HandleNode* const last = newest;
+  HandleNode* oldest_first = nullptr;
+  while (newest != nullptr) {
+    HandleNode* older = newest->next;
+    newest->next = oldest_first;
+    oldest_first = newest;
+    newest = older;
+  }
+  queue.append(oldest_first, last);
+  return queue;
+}
+
+NodeQueue Inbox::take() noexcept { return reversed(head_.exchange(nullptr, std::memory_order_acquire)); }
+
+NodeQueue Inbox::close() noexcept {
+  HandleNode* head = head_.exchange(closed_mark(), std::memory_order_acq_rel);
+  return reversed(head == closed_mark() ? nullptr : head);
+}
+
+bool Inbox::before_sleep() noexcept {
+  sleeping_.store(true, std::memory_order_seq_cst);
+  if (head_.load(std::memory_order_seq_cst) == nullptr) return true;
+  after_sleep();
+  return false;
+}
+
+void Inbox::drain_wake_fd() noexcept {
+  std::uint64_t count;
+  static_cast<void>(!::read(wake_fd_, &count, sizeof count));
+}
+
+}  // namespace coir::detail

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include <coir/io.hpp>
+
+#include <string>
+
+#include <coir/await.hpp>
+
+#include "loop_core.hpp"
+
+namespace coir {
+namespace detail {
+namespace {
+
+/// One wait for a descriptor: the future that the task awaits and the node that the poller watches, in one block. The
+/// poller's reference to the node counts as one of the future.
+class FdWait final : public FutureState, public HandleNode {
+ public:
+  FdWait(LoopCore& loop, int fd, Poller::Direction direction) noexcept
+      : FutureState(loop, SourceLocation()),
+        HandleNode(Role::callback, SourceLocation()),
+        fd_(fd),
+        direction_(direction) {
+    set_kind(direction == Poller::read ? "await_readable" : "await_writable");
+    HandleNode::name = kind();
+    FutureState::retain();
+  }
+
+  bool cancel(std::string message) override {
+    if (!done()) forget();
+    return FutureState::cancel(std::move(message));
+  }
+  void invoke() override {
+    forget();
+    if (!done()) finish();
+  }
+  void drop() noexcept override {}
+  void destroy() noexcept override { FutureState::release(); }
+
+ private:
+  ~FdWait() override = default;
+  void forget() noexcept {
+    Poller& poller = loop().poller;
+    if (poller.watched(fd_, direction_) == this) poller.unwatch(fd_, direction_)->HandleNode::release();
+  }
+
+  const int fd_;
+  const Poller::Direction direction_;
+};
+
+void await_ready(int fd, Poller::Direction direction, const char* call) {
+  TaskState& task = require_task(call);
+  LoopCore& core = task.loop();
+  core.require_open(call);
+  if (core.poller.watched(fd, direction) != nullptr) {
+    throw UsageError(UsageError::Reason::fd_in_use,
+                     std::string(call) + ": another task or callback already waits for descriptor " +
+                         std::to_string(fd) + " in this direction. Let one task read and hand out what it got.");
+  }
+  auto* wait = new FdWait(core, fd, direction);
+  const auto future = Ref<FutureState>::adopt(wait);
+  core.poller.watch(fd, direction, *wait);  // takes the node's reference, also when it throws
+  wait_until_done(*wait);
+  wait->require_value();
+}
+
+}  // namespace
+}  // namespace detail
+
+void await_readable(int fd) { detail::await_ready(fd, detail::Poller::read, "await_readable()"); }
+void await_writable(int fd) { detail::await_ready(fd, detail::Poller::write, "await_writable()"); }
+
+}  // namespace coir

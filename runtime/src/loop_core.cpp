@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: MIT
+#include "loop_core.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include <spdlog/logger.h>
+
+#include "log.hpp"
+#include "overflow_report.hpp"
+
+namespace coir::detail {
+
+COIR_TLS LoopCore* running_loop = nullptr;
+
+namespace {
+
+// A turn with ready work polls at least once in this many turns and callbacks: a poll costs 30 switches, so it is
+// shared by about as many, and descriptors wait at most for as long as these take.
+constexpr unsigned max_turns_without_poll = 16;
+constexpr unsigned max_handles_without_poll = 256;
+
+// Memory of finished tasks' stacks: kept for the largest number in use during this and the previous period.
+constexpr auto memory_period = std::chrono::seconds(1);
+constexpr std::size_t always_kept_fibers = 16;
+constexpr std::size_t kept_bytes_per_fiber = std::size_t{16} << 10;
+
+bool debug_from_environment() noexcept {
+  const char* value = std::getenv("COIR_DEBUG");
+  return value != nullptr && *value != '\0' && std::string_view(value) != "0";
+}
+
+}  // namespace
+
+LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
+    : owner(&of),
+      inbox(std::make_shared<Inbox>()),
+      poller(inbox->wake_fd()),
+      fibers({.bytes = options.stack_bytes, .guard = options.stack_guard}),
+      pool(fibers.impl()),
+      clock(options.clock != nullptr ? *options.clock : steady_clock()),
+      debug(options.debug || debug_from_environment()) {
+  update_host_only();
+}
+
+void LoopCore::throw_closed(const char* call) {
+  throw UsageError(UsageError::Reason::loop_is_closed,
+                   std::string(call) + ": Event loop is closed. Make a new EventLoop, or call this before close().");
+}
+
+void LoopCore::require_thread(const char* call) const {
+  if (running && thread != std::this_thread::get_id()) {
+    throw UsageError(UsageError::Reason::wrong_thread,
+                     std::string(call) +
+                         " was called from a thread that does not run this loop. Only call_soon_threadsafe() and "
+                         "run_coroutine_threadsafe() may be: wrap the call in one of them.");
+  }
+}
+
+void LoopCore::run_forever() {
+  require_open("run_forever()");
+  if (running) {
+    throw UsageError(UsageError::Reason::loop_is_running,
+                     "run_forever() or run_until_complete(): This event loop is already running. Inside a task write "
+                     "await(future); in a callback start a task with create_task().");
+  }
+  if (running_loop != nullptr) {
+    throw UsageError(UsageError::Reason::loop_is_running,
+                     "run_forever() or run_until_complete(): Cannot run the event loop while another loop is running "
+                     "on this thread. Use that loop, get_running_loop(), or run this one on a thread of its own.");
+  }
+  fibers::report_overflows(report_stack_overflow);
+  fibers.enter_thread();
+  thread = std::this_thread::get_id();
+  running_loop = this;
+  running = true;
+  const auto stop_running = [this] {
+    running = false;
+    stopping = false;
+    running_loop = nullptr;
+  };
+  do {
+    turn();
+    if (leaving != nullptr) {
+      const std::exception_ptr exception = std::exchange(leaving, nullptr);
+      update_host_only();
+      NodeQueue rest = std::exchange(current, {});
+      rest.append(std::move(next));
+      next = rest;
+      stop_running();
+      std::rethrow_exception(exception);
+    }
+  } while (!stopping);
+  stop_running();
+}
+
+void LoopCore::turn() {
+  timers.prune();
+  if (next.empty() && !stopping) wait_for_work();
+  begin_turn();
+  run_current();
+}
+
+void LoopCore::wait_for_work() {
+  const std::optional<TimePoint> deadline = timers.next_deadline();
+  std::optional<Duration> timeout;
+  if (clock.is_virtual()) {
+    poller.wait(Duration::zero(), next);
+    if (!next.empty()) return;
+    if (job_count == 0) {
+      if (deadline && clock.jump_to(*deadline)) return;
+      if (stop_when_stalled && poller.active() == 0 && inbox->empty()) {
+        stalled = true;
+        stopping = true;
+        return;
+      }
+    }
+  } else {
+    const TimePoint now = clock.now();
+    give_memory_back(now);
+    if (deadline) timeout = *deadline - now;
+    timeout = limit_for_memory(timeout);
+  }
+  if (!inbox->before_sleep()) return;
+  if (poller.wait(timeout, next)) inbox->drain_wake_fd();
+  inbox->after_sleep();
+  turns_since_poll_ = 0;
+  handles_since_poll_ = 0;
+}
+
+void LoopCore::begin_turn() {
+  COIR_ASSERT(current.empty(), "C1: a turn begins before the last one ended");
+  ++turns;
+  if (poller.active() != 0 && (++turns_since_poll_ >= max_turns_without_poll ||
+                               handles_since_poll_ >= max_handles_without_poll || clock.is_virtual())) {
+    poller.wait(Duration::zero(), next);
+    turns_since_poll_ = 0;
+    handles_since_poll_ = 0;
+  }
+  if (!inbox->empty()) next.append(inbox->take());
+  if (!timers.empty()) timers.take_due(clock.now(), next);
+  current = std::exchange(next, {});
+}
+
+void LoopCore::run_current() {
+  while (HandleNode* node = current.pop()) {
+    ++handles_since_poll_;
+    const TimePoint began = debug ? std::chrono::steady_clock::now() : TimePoint();
+    if (debug) {
+      // Described before it runs: it may not exist afterwards. The node is kept for that.
+      if (node->role == HandleNode::Role::task_step) {
+        auto& task = static_cast<TaskState&>(*node);
+        const Ref<FutureState> keep(&task);
+        run_step(task);
+        watch_duration(*node, began);
+      } else {
+        const Ref<HandleNode> keep(node);
+        run_callback(*node);
+        watch_duration(*node, began);
+      }
+    } else if (node->role == HandleNode::Role::task_step) {
+      run_step(static_cast<TaskState&>(*node));
+    } else {
+      run_callback(*node);
+    }
+    if (leaving != nullptr) return;
+  }
+}
+
+void LoopCore::watch_duration(HandleNode& node, TimePoint began) {
+  const auto took = std::chrono::steady_clock::now() - began;
+  if (owner == nullptr || took < owner->slow_callback_duration) return;
+  logger()->warn("Executing {} took {:.3f} seconds: the loop stood still meanwhile; move what blocks to to_thread()",
+                 describe(node), std::chrono::duration<double>(took).count());
+}
+
+void LoopCore::run_callback(HandleNode& node) {
+  node.queued = false;
+  if (!node.cancelled.load(std::memory_order_acquire)) {
+    if (tracer != nullptr) trace(TraceEvent::Kind::callback_runs, nullptr, node.future, node.name);
+    node.running = true;
+    try {
+      node.invoke();
+    } catch (const KeyboardInterrupt&) {
+      leaving = std::current_exception();
+    } catch (const SystemExit&) {
+      leaving = std::current_exception();
+    } catch (...) {
+      report({.message = "Exception in callback " + describe(node),
+              .exception = std::current_exception(),
+              .subject = describe(node)});
+    }
+    node.running = false;
+    if (leaving != nullptr) update_host_only();
+  }
+  if (!node.persistent || node.cancelled.load(std::memory_order_relaxed)) node.drop();
+  if (FutureState* future = std::exchange(node.future, nullptr)) future->release();
+  node.release();
+}
+
+void LoopCore::run_step(TaskState& task) {
+  task.queued = false;
+  if (task.fiber_ == nullptr) {
+    if (task.must_cancel_) {
+      task.drop_body();
+      remove_task(task);
+      task.must_cancel_ = false;
+      task.take_cancelled(task.must_message_ ? std::move(*task.must_message_) : std::string());
+      if (tracer != nullptr) trace(TraceEvent::Kind::task_done, &task);
+      task.FutureState::release();
+      return;
+    }
+    try {
+      task.fiber_ = &fibers::acquire_fiber(pool, run_tasks, &task);
+    } catch (...) {
+      task.drop_body();
+      remove_task(task);
+      task.finish(std::current_exception());
+      task.FutureState::release();
+      return;
+    }
+  }
+  if (tracer != nullptr) {
+    if (FutureState* awaited = task.waiting_on_) {
+      trace(TraceEvent::Kind::wakeup_runs, &task, awaited);
+    } else {
+      trace(TraceEvent::Kind::step_runs, &task);
+    }
+  }
+  current_task = &task;
+  switch_fiber(pool, *task.fiber_);
+  COIR_ASSERT(current_task == nullptr, "C2: back on the host while a task is current");
+}
+
+bool LoopCore::give_fiber(TaskState& task) noexcept {
+  try {
+    task.fiber_ = &fibers::acquire_fiber(pool, run_tasks, &task);
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+void LoopCore::execute(TaskState& task) noexcept {
+  std::exception_ptr failure;
+  bool cancelled = false;
+  std::string message;
+  try {
+    task.run_body();
+    if (task.must_cancel_) {  // cancelled in its last stretch: the result is lost, as in asyncio
+      cancelled = true;
+      if (task.must_message_) message = std::move(*task.must_message_);
+    }
+  } catch (const CancelledError& error) {
+    cancelled = true;
+    message = error.message();
+  } catch (const KeyboardInterrupt&) {
+    failure = leaving = std::current_exception();
+  } catch (const SystemExit&) {
+    failure = leaving = std::current_exception();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (leaving != nullptr) update_host_only();
+  task.must_cancel_ = false;
+  task.fiber_ = nullptr;
+  remove_task(task);
+  if (cancelled) {
+    task.take_cancelled(std::move(message));
+  } else if (failure != nullptr) {
+    task.finish(std::move(failure));
+  } else {
+    task.finish();
+  }
+  if (tracer != nullptr) trace(TraceEvent::Kind::task_done, &task);
+  current_task = nullptr;
+  task.FutureState::release();  // T3
+}
+
+fibers::Fiber& LoopCore::run_tasks(void* first_task) noexcept {
+  auto* task = static_cast<TaskState*>(first_task);
+  LoopCore& core = task->loop();
+  fibers::Fiber& self = *core.pool.running;
+  for (;;) {
+    core.execute(*task);
+    task = core.next_step();
+    if (task == nullptr || task->fiber_ != nullptr) return core.pick_next();
+    // Not begun: it takes over this stack, which is the warmest there is, without any switch.
+    core.take_step(*task);
+    task->fiber_ = &self;
+    self.argument = task;
+  }
+}
+
+void LoopCore::add_task(TaskState& task) noexcept {
+  task.FutureState::retain();  // T3
+  task.older_ = newest_task;
+  task.newer_ = nullptr;
+  (newest_task != nullptr ? newest_task->newer_ : oldest_task) = &task;
+  newest_task = &task;
+  ++task_count;
+}
+
+void LoopCore::remove_task(TaskState& task) noexcept {
+  (task.older_ != nullptr ? task.older_->newer_ : oldest_task) = task.newer_;
+  (task.newer_ != nullptr ? task.newer_->older_ : newest_task) = task.older_;
+  task.older_ = task.newer_ = nullptr;
+  --task_count;
+}
+
+void LoopCore::add_job(Job& job) noexcept {
+  job.retain();  // J2
+  job.loop_ = this;
+  job.older_ = newest_job;
+  if (newest_job != nullptr) newest_job->newer_ = &job;
+  newest_job = &job;
+  ++job_count;
+}
+
+std::vector<AnyTask> LoopCore::tasks() const {
+  std::vector<AnyTask> all;
+  all.reserve(task_count);
+  for (TaskState* task = oldest_task; task != nullptr; task = task->newer_) {
+    all.emplace_back(Ref<FutureState>(task));
+  }
+  return all;
+}
+
+void LoopCore::give_memory_back(TimePoint now) noexcept {
+  if (pool.idle_count <= always_kept_fibers || now - period_began_ < memory_period) return;
+  const std::size_t most = std::max(peak_before_, pool.peak);
+  peak_before_ = pool.peak;
+  pool.peak = pool.leased;
+  period_began_ = now;
+  fibers.trim(std::max(always_kept_fibers, most - pool.leased), kept_bytes_per_fiber);
+}
+
+std::optional<Duration> LoopCore::limit_for_memory(std::optional<Duration> timeout) const noexcept {
+  // Idle stacks are given back within two periods even if nothing happens any more; after that sleep is unbounded.
+  if (pool.idle_count <= always_kept_fibers) return timeout;
+  return timeout ? std::min<Duration>(*timeout, memory_period) : memory_period;
+}
+
+void LoopCore::close() {
+  if (running) {
+    throw UsageError(UsageError::Reason::loop_is_running,
+                     "close(): Cannot close a running event loop. Call stop(), let run_forever() return, then close.");
+  }
+  if (closed) return;
+  closed = true;
+  const auto discard = [](HandleNode& node) {
+    node.queued = false;
+    if (node.role == HandleNode::Role::task_step) return;
+    node.drop();
+    if (FutureState* future = std::exchange(node.future, nullptr)) future->release();
+    node.release();
+  };
+  // Dropping a callable may run destructors that complete futures; what they make ready is dropped like the rest.
+  while (HandleNode* node = next.pop()) discard(*node);
+  timers.clear();
+  for (HandleNode* node : poller.unwatch_all()) {
+    node->drop();
+    node->release();
+  }
+  NodeQueue posted = inbox->close();
+  while (HandleNode* node = posted.pop()) discard(*node);
+  while (newest_job != nullptr) newest_job->detach();
+  if (executor) executor->shutdown({});  // does not wait: closing is not the place to
+  executor.reset();
+
+  for (TaskState* task = oldest_task; task != nullptr;) {
+    TaskState& pending = *std::exchange(task, task->newer_);
+    report({.message = pending.fiber_ != nullptr
+                           ? "Task was destroyed but it is pending! Its stack is never unwound and leaks."
+                           : "Task was destroyed but it is pending! It never began.",
+            .subject = describe(static_cast<FutureState&>(pending)) + (pending.waiting_on_ != nullptr
+                                                ? ", waiting on " + describe(*pending.waiting_on_)
+                                                : std::string())});
+    if (pending.fiber_ != nullptr) continue;  // still ours: leaked, and through its reference this core, too (P5)
+    pending.drop_body();
+    remove_task(pending);
+    pending.FutureState::release();
+  }
+  while (HandleNode* node = next.pop()) discard(*node);
+}
+
+void LoopCore::report(const ExceptionContext& context) noexcept {
+  if (!exception_handler || owner == nullptr) return default_report(context);
+  try {
+    exception_handler(*owner, context);
+  } catch (const KeyboardInterrupt&) {
+    leaving = std::current_exception();
+  } catch (const SystemExit&) {
+    leaving = std::current_exception();
+  } catch (...) {
+    default_report({.message = "Unhandled error in exception handler",
+                    .exception = std::current_exception(),
+                    .subject = context.message});
+    default_report(context);
+  }
+  if (leaving != nullptr) update_host_only();
+}
+
+void LoopCore::default_report(const ExceptionContext& context) noexcept {
+  try {
+    std::string line = context.message;
+    if (!context.subject.empty() && line.find(context.subject) == std::string::npos) line += ": " + context.subject;
+    if (context.exception != nullptr) line += ": " + coir::describe(context.exception);
+    logger()->error("{}", line);
+  } catch (...) {  // out of memory while reporting: nothing is left to report with
+  }
+}
+
+void LoopCore::trace(TraceEvent::Kind kind, FutureState* task, FutureState* future, const char* name) {
+  if (tracer == nullptr) return;
+  tracer->on_event({.kind = kind,
+                    .task = AnyTask(Ref<FutureState>(task)),
+                    .future = AnyFuture(Ref<FutureState>(future)),
+                    .name = name != nullptr ? name : ""});
+}
+
+std::string describe(const FutureState& future) {
+  std::string text;
+  if (future.is_task()) {
+    text = "Task '" + static_cast<const TaskState&>(future).name() + "'";
+  } else {
+    text = future.kind();
+  }
+  return text + " created at " + to_string(future.where());
+}
+
+std::string describe(const HandleNode& node) {
+  if (node.role == HandleNode::Role::task_step) return "a step of " + describe(static_cast<const FutureState&>(static_cast<const TaskState&>(node)));
+  return (node.name != nullptr ? "'" + std::string(node.name) + "'" : std::string("handle")) + " scheduled at " +
+         to_string(node.scheduled_at);
+}
+
+}  // namespace coir::detail

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// The state of a loop and its scheduler. Private to runtime/.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include <coir/detail/job.hpp>
+#include <coir/detail/task_state.hpp>
+#include <coir/event_loop.hpp>
+#include <coir/trace.hpp>
+
+#include "inbox.hpp"
+#include "poller.hpp"
+#include "switch.hpp"
+#include "timer_queue.hpp"
+
+namespace coir::detail {
+
+/// The loop that runs on this thread; null if none.
+extern COIR_TLS LoopCore* running_loop;
+
+/// Everything that an EventLoop is, kept alive by its futures so that a handle may outlive the loop.
+///
+///     current   handles of this turn, not run yet      |  a node is in at most one of these
+///     next      became ready during this turn          |  (HandleNode N1)
+///     timers, poller, inbox
+///
+/// The scheduler is the queue, whichever stack is current: a suspending task takes the next entry itself and, if that is
+/// the step of another task, jumps straight to it. Callbacks, blocking, and everything out of the ordinary happen on the
+/// host's stack. The order is the same either way.
+///
+/// C1  While a turn runs, current holds exactly what was ready when it began and has not run; a turn that is left early
+///     puts it back in front of next.
+/// C2  current_task is set from the switch to a task's fiber until that task suspends or ends, and null on the host.
+/// C3  host_only is set whenever a suspending task must return to the host: tracing, debug mode, an exception on its way
+///     out of the loop.
+class LoopCore {
+ public:
+  LoopCore(EventLoop& of, const LoopOptions& options);
+
+  void retain() noexcept { ++refs_; }
+  void release() noexcept {
+    if (--refs_ == 0) delete this;
+  }
+
+  void run_forever();
+  void close();
+  void schedule(HandleNode& node) noexcept {
+    node.queued = true;
+    next.push(node);
+  }
+  void make_ready(HandleNode* first, HandleNode* last) noexcept { next.append(first, last); }
+  void report(const ExceptionContext& context) noexcept;
+  void default_report(const ExceptionContext& context) noexcept;
+  void add_task(TaskState& task) noexcept;
+  void remove_task(TaskState& task) noexcept;
+  void add_job(Job& job) noexcept;
+  std::vector<AnyTask> tasks() const;
+  void update_host_only() noexcept { host_only = debug || tracer != nullptr || leaving != nullptr; }
+  void require_open(const char* call) const {
+    if (closed) [[unlikely]] throw_closed(call);
+    if (debug) [[unlikely]] require_thread(call);
+  }
+  void trace(TraceEvent::Kind kind, FutureState* task, FutureState* future = nullptr, const char* name = "");
+
+  /// Called on a task's fiber that has suspended the task: returns when the task is switched to again.
+  [[gnu::always_inline]] void leave_task() noexcept {
+    fibers::Fiber& to = pick_next();
+    if (&to != pool.running) switch_fiber(pool, to);
+  }
+  /// Assignment of every fiber: runs a task, then whichever tasks not begun come next, then names where to go on.
+  static fibers::Fiber& run_tasks(void* first_task) noexcept;
+
+  EventLoop* owner;  // null once the EventLoop is destroyed
+  NodeQueue current;
+  NodeQueue next;
+  TimerQueue timers;
+  std::shared_ptr<Inbox> inbox;
+  Poller poller;
+  fibers::FiberPool fibers;
+  fibers::FiberPool::Impl& pool;
+  Clock& clock;
+  Tracer* tracer = nullptr;
+  ExceptionHandler exception_handler;
+  std::unique_ptr<Executor> executor;  // made at first use
+  std::exception_ptr leaving;  // KeyboardInterrupt or SystemExit that must leave run_forever()
+  TaskState* oldest_task = nullptr;
+  TaskState* newest_task = nullptr;
+  Job* newest_job = nullptr;
+  std::thread::id thread;      // that runs the loop; valid while running
+  std::uint64_t turns = 0;
+  std::size_t task_count = 0;
+  std::size_t job_count = 0;
+  bool running = false;
+  bool closed = false;
+  bool stopping = false;
+  bool host_only = false;      // C3
+  bool debug;
+  bool executor_shut_down = false;
+  bool stop_when_stalled = false;  // for testing.hpp
+  bool stalled = false;
+
+ private:
+  friend struct DebugLayout;
+  ~LoopCore() = default;
+  [[noreturn]] static void throw_closed(const char* call);
+  void require_thread(const char* call) const;
+
+  void turn();
+  void wait_for_work();
+  void begin_turn();
+  void run_current();
+  void run_callback(HandleNode& node);
+  void run_step(TaskState& task);
+  void watch_duration(HandleNode& node, TimePoint began);
+  void execute(TaskState& task) noexcept;
+  void give_memory_back(TimePoint now) noexcept;
+  std::optional<Duration> limit_for_memory(std::optional<Duration> timeout) const noexcept;
+
+  /// The next entry if it can be switched to from a fiber: a step of a task that has a fiber, or can begin on one.
+  [[gnu::always_inline]] TaskState* next_step() noexcept {
+    if (host_only) return nullptr;
+    if (current.empty()) {
+      if (next.empty() || stopping) return nullptr;
+      begin_turn();
+    }
+    HandleNode* node = current.front();
+    if (node->role != HandleNode::Role::task_step) return nullptr;
+    auto& task = static_cast<TaskState&>(*node);
+    // A task cancelled before its first step ends without a fiber; that happens on the host.
+    return task.fiber_ != nullptr || !task.must_cancel_ ? &task : nullptr;
+  }
+  void take_step(TaskState& task) noexcept {
+    current.pop();
+    ++handles_since_poll_;
+    task.queued = false;
+    current_task = &task;
+  }
+  [[gnu::always_inline]] fibers::Fiber& pick_next() noexcept {
+    if (TaskState* task = next_step()) {
+      if (task->fiber_ == nullptr && !give_fiber(*task)) return go_to_host();
+      take_step(*task);
+      return *task->fiber_;
+    }
+    return go_to_host();
+  }
+  fibers::Fiber& go_to_host() noexcept {
+    current_task = nullptr;
+    return pool.host;
+  }
+  /// False if no stack can be had; the host then tries again and fails the task with the reason.
+  bool give_fiber(TaskState& task) noexcept;
+
+  std::uint32_t refs_ = 1;
+  unsigned turns_since_poll_ = 0;
+  unsigned handles_since_poll_ = 0;
+  std::size_t peak_before_ = 0;   // fibers in use at once in the period before this one
+  TimePoint period_began_{};
+};
+
+/// "Task 'main' created at app.cpp:7"
+std::string describe(const FutureState& future);
+std::string describe(const HandleNode& node);
+
+}  // namespace coir::detail

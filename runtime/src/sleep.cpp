@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include <coir/sleep.hpp>
+
+#include <coir/await.hpp>
+
+#include "loop_core.hpp"
+
+namespace coir::detail {
+namespace {
+
+/// The future of one sleep and its timer, in one block. The timer's reference counts as one of the future.
+class SleepState final : public FutureState, public TimerNode {
+ public:
+  SleepState(LoopCore& core, TimePoint deadline) noexcept
+      : FutureState(core, SourceLocation()), TimerNode(core, deadline, SourceLocation()) {
+    set_kind("sleep");
+    TimerNode::name = "sleep";
+    FutureState::retain();
+  }
+
+  bool cancel(std::string message) override {
+    if (!done() && !cancelled_timer().exchange(true, std::memory_order_relaxed) && timed) {
+      TimerNode::loop->timers.note_cancelled();
+    }
+    return FutureState::cancel(std::move(message));
+  }
+  void invoke() override {
+    if (!done()) finish();
+  }
+  void drop() noexcept override {}
+  void destroy() noexcept override { FutureState::release(); }
+
+ private:
+  ~SleepState() override = default;
+  std::atomic<bool>& cancelled_timer() noexcept { return HandleNode::cancelled; }
+};
+
+}  // namespace
+
+void sleep_for(Duration duration) {
+  TaskState& task = require_task("sleep()");
+  if (duration <= Duration::zero()) return yield_once(task);
+  LoopCore& core = task.loop();
+  core.require_open("sleep()");
+  auto* state = new SleepState(core, core.clock.now() + duration);
+  const auto future = Ref<FutureState>::adopt(state);
+  core.timers.insert(*state);
+  if (core.tracer != nullptr) {
+    core.trace(TraceEvent::Kind::future_created, nullptr, state, "sleep");
+    core.trace(TraceEvent::Kind::timer_added, nullptr, state, "sleep");
+  }
+  wait_until_done(*state);
+  state->require_value();
+}
+
+}  // namespace coir::detail

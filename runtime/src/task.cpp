@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+#include <coir/task.hpp>
+
+#include <atomic>
+#include <utility>
+
+#include <coir/await.hpp>
+
+#include "loop_core.hpp"
+
+namespace coir {
+namespace detail {
+
+COIR_TLS TaskState* current_task = nullptr;
+
+namespace {
+
+std::atomic<std::uint64_t> next_task_id{1};
+
+/// Whether the running code is between a throw and its handler: destructors of frames that are being unwound.
+bool unwinding(const LoopCore& core) noexcept { return core.pool.exception_state->uncaught != 0; }
+
+}  // namespace
+
+TaskState::TaskState(LoopCore& loop, SourceLocation where)
+    : FutureState(loop, where),
+      HandleNode(Role::task_step, where),
+      id_(next_task_id.fetch_add(1, std::memory_order_relaxed)) {
+  is_task_ = true;
+  set_kind("Task");
+}
+
+TaskState::~TaskState() = default;
+
+void TaskState::invoke() { COIR_CHECK(false, "a task step is dispatched, not invoked"); }
+
+std::string TaskState::name() const { return name_ ? *name_ : "Task-" + std::to_string(id_); }
+
+bool TaskState::cancel(std::string message) {
+  mark_retrieved();
+  if (done()) return false;
+  ++cancel_requests_;
+  // A task that is suspended in a destructor during unwinding must not be thrown at; its next await will be.
+  const bool may_throw = fiber_ == nullptr || fiber_->exceptions.uncaught == 0;
+  if (waiting_on_ != nullptr && may_throw) {
+    // Kept: cancelling may complete it, and whoever waits on it may be the last to hold it.
+    const Ref<FutureState> awaited(waiting_on_);
+    if (awaited->cancel(message)) return true;
+  }
+  must_cancel_ = true;
+  must_message_ = message.empty() ? nullptr : std::make_unique<std::string>(std::move(message));
+  return true;
+}
+
+int TaskState::uncancel() noexcept {
+  if (cancel_requests_ > 0 && --cancel_requests_ == 0) must_cancel_ = false;
+  return cancel_requests_;
+}
+
+namespace {
+
+[[noreturn]] void throw_cancelled(std::unique_ptr<std::string> message) {
+  throw CancelledError(message ? std::move(*message) : std::string());
+}
+
+}  // namespace
+
+void start_task(TaskState& task) {
+  LoopCore& core = task.loop();
+  core.add_task(task);
+  core.schedule(task);
+  if (core.tracer != nullptr) core.trace(TraceEvent::Kind::task_created, &task);
+}
+
+void suspend_until_done(FutureState& awaited, TaskState& task) {
+  LoopCore& core = task.loop();
+  if (&awaited == &task) [[unlikely]] throw_cannot_await(awaited);
+  if (core.tracer != nullptr) [[unlikely]] {
+    core.trace(TraceEvent::Kind::blocks_on, &task, &awaited);
+    core.trace(TraceEvent::Kind::wakeup_added, &task, &awaited);
+  }
+  awaited.add_callback(task);
+  task.waiting_on_ = &awaited;
+  if (task.must_cancel_ && !unwinding(core)) [[unlikely]] {
+    if (awaited.cancel(task.must_message_ ? *task.must_message_ : std::string())) task.must_cancel_ = false;
+  }
+  core.leave_task();
+  task.waiting_on_ = nullptr;
+  task.HandleNode::future = nullptr;
+  if (core.tracer != nullptr) [[unlikely]] core.trace(TraceEvent::Kind::unblocks, &task, &awaited);
+  if (task.must_cancel_ && !unwinding(core)) [[unlikely]] {
+    task.must_cancel_ = false;
+    throw_cancelled(std::move(task.must_message_));
+  }
+}
+
+void yield_once(TaskState& task) {
+  LoopCore& core = task.loop();
+  if (core.tracer != nullptr) [[unlikely]] core.trace(TraceEvent::Kind::yields, &task);
+  core.schedule(task);
+  core.leave_task();
+  if (task.must_cancel_ && !unwinding(core)) [[unlikely]] {
+    task.must_cancel_ = false;
+    throw_cancelled(std::move(task.must_message_));
+  }
+}
+
+void throw_cannot_await(const FutureState& awaited) {
+  const std::string what = "await of " + describe(awaited);
+  TaskState& task = require_task(what.c_str());
+  if (&awaited == &task) {
+    throw UsageError(UsageError::Reason::await_on_itself,
+                     what + ": Task cannot await on itself. Nobody else could ever finish it.");
+  }
+  throw UsageError(UsageError::Reason::wrong_loop,
+                   what + " in " + describe(static_cast<FutureState&>(task)) +
+                       ": the future is attached to a different loop. Run the work there, with "
+                       "run_coroutine_threadsafe(), and wait for it with to_thread() or a callback.");
+}
+
+TaskState& require_task(const char* call) {
+  if (current_task != nullptr) return *current_task;
+  if (running_loop == nullptr) {
+    throw UsageError(UsageError::Reason::no_running_loop,
+                     std::string(call) +
+                         ": no event loop runs on this thread. Start one with coir::run(fn) and do this inside fn, or "
+                         "hand the work to a loop of another thread with run_coroutine_threadsafe(fn, loop).");
+  }
+  throw UsageError(UsageError::Reason::outside_task,
+                   std::string(call) +
+                       " in a callback of the event loop, on the loop's own stack, which cannot be suspended. Start a "
+                       "task for it: create_task([...] { ... }), or use add_done_callback().");
+}
+
+LoopCore& require_running_loop(const char* call) {
+  if (running_loop != nullptr) return *running_loop;
+  throw UsageError(UsageError::Reason::no_running_loop,
+                   std::string(call) + ": no running event loop on this thread. Start one with coir::run(fn), or call "
+                                       "the method of an EventLoop that you hold.");
+}
+
+}  // namespace detail
+
+AnyTask current_task() { return AnyTask(detail::Ref<detail::FutureState>(detail::current_task)); }
+
+std::vector<AnyTask> all_tasks() { return all_tasks(*detail::require_running_loop("all_tasks()").owner); }
+
+std::vector<AnyTask> all_tasks(const EventLoop& loop) { return loop.core().tasks(); }
+
+}  // namespace coir
