@@ -31,6 +31,10 @@ void FutureState::dispose() noexcept {
   delete this;
 }
 
+void FutureState::trace_created() {
+  if (loop_->tracer != nullptr) loop_->trace(TraceEvent::Kind::future_created, nullptr, this, kind_);
+}
+
 const std::string& FutureState::cancel_message() const noexcept {
   static const std::string empty;
   return cancel_message_ ? *cancel_message_ : empty;

@@ -61,6 +61,8 @@ class COIR_EXPORT FutureState {
   /// What kind of future this is, for messages and traces: "Future", "Task", "sleep", "gather".
   const char* kind() const noexcept { return kind_; }
   void set_kind(const char* literal) noexcept { kind_ = literal; }
+  /// Tells the loop's tracer, if any, that this future of that kind exists.
+  void trace_created();
 
   /// Virtual because a gather passes it on to its children and a task to what it waits on.
   virtual bool cancel(std::string message);

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// The core and the combinators, in one include.
+#pragma once
+
+#include <coir/as_completed.hpp>
+#include <coir/await.hpp>
+#include <coir/clock.hpp>
+#include <coir/errors.hpp>
+#include <coir/event_loop.hpp>
+#include <coir/executor.hpp>
+#include <coir/future.hpp>
+#include <coir/gather.hpp>
+#include <coir/handle.hpp>
+#include <coir/io.hpp>
+#include <coir/outcome.hpp>
+#include <coir/run.hpp>
+#include <coir/shield.hpp>
+#include <coir/sleep.hpp>
+#include <coir/task.hpp>
+#include <coir/threads.hpp>
+#include <coir/timeout.hpp>
+#include <coir/version.hpp>
+#include <coir/wait.hpp>
+#include <coir/wait_for.hpp>

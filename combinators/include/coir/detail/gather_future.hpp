@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// The future that gather() returns.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <coir/detail/distinct.hpp>
+#include <coir/future.hpp>
+#include <coir/outcome.hpp>
+
+namespace coir::detail {
+
+/// The untyped half: counts children, passes cancellation on.
+///
+/// A1  The callbacks of the children reach this future through link_, which forgets it when it dies: a gather that
+///     nobody holds does not keep its children, nor they it.
+/// A2  left_ distinct children have not reported yet; when it gets to zero the results are collected, once.
+///
+/// Source    CPython 3.13 tasks.py gather, _GatheringFuture
+class COIR_EXPORT GatherFuture : public FutureState {
+ public:
+  struct Link {
+    GatherFuture* gather = nullptr;
+  };
+  /// Registers with the children. Before the future exists, as asyncio does.
+  static std::shared_ptr<Link> link_children(const std::vector<AnyFuture>& children,
+                                             const std::vector<std::size_t>& first_occurrence);
+  /// Counts the children that were done from the start.
+  void begin();
+  bool cancel(std::string message) override;
+
+ protected:
+  GatherFuture(LoopCore& loop, SourceLocation where, bool return_exceptions, std::vector<AnyFuture> children,
+               std::vector<std::size_t> first_occurrence, std::shared_ptr<Link> link);
+  ~GatherFuture() override;
+
+  /// Stores the results and finishes. `reporting` is the child whose callback runs.
+  virtual void collect(const FutureState* reporting) = 0;
+  /// Whether nobody but this gather can still ask for the child's value, so that it may be moved.
+  bool sole_owner(std::size_t child, const FutureState* reporting) const noexcept;
+
+  template <class T>
+  Stored<T> take(std::size_t child, const FutureState* reporting) {
+    FutureState& state = children_[child].state();
+    if constexpr (std::is_void_v<T>) {
+      state.require_value();
+      return {};
+    } else if constexpr (std::is_reference_v<T>) {
+      return &take_value<T>(state, false);
+    } else {
+      return take_value<T>(state, sole_owner(child, reporting));
+    }
+  }
+  template <bool return_exceptions, class T>
+  std::conditional_t<return_exceptions, Outcome<T>, Stored<T>> gathered(std::size_t child,
+                                                                        const FutureState* reporting) {
+    if constexpr (return_exceptions) {
+      FutureState& state = children_[child].state();
+      if (state.cancelled() || state.failed()) return Outcome<T>(state.reason());
+      return Outcome<T>(std::in_place, take<T>(child, reporting));
+    } else {
+      return take<T>(child, reporting);
+    }
+  }
+
+  std::size_t size() const noexcept { return children_.size(); }
+
+  const bool return_exceptions_;
+
+ private:
+  void child_done(FutureState& child);
+
+  std::vector<AnyFuture> children_;             // as passed
+  std::vector<std::size_t> first_occurrence_;   // of each, in children_
+  std::shared_ptr<Link> link_;                  // A1
+  std::size_t left_;                            // A2
+  bool cancel_requested_ = false;
+};
+
+/// Registers with the children, then makes the future: a G is a GatherTuple or a GatherVector.
+template <class G>
+Future<typename G::Result> make_gather(LoopCore& loop, SourceLocation where, std::vector<AnyFuture> children) {
+  auto first = first_occurrences(children);
+  auto link = G::link_children(children, first);
+  auto* gather = new G(loop, where, G::with_exceptions, std::move(children), std::move(first), std::move(link));
+  auto state = Ref<FutureState>::adopt(gather);
+  gather->begin();
+  return Future<typename G::Result>(std::move(state));
+}
+
+/// What one child contributes.
+template <bool return_exceptions, class T>
+using Gathered = std::conditional_t<return_exceptions, Outcome<T>, Stored<T>>;
+
+/// gather(a, b, ...): results of different types.
+template <bool return_exceptions, class... T>
+class GatherTuple final : public ValueState<GatherFuture, std::tuple<Gathered<return_exceptions, T>...>> {
+ public:
+  using Result = std::tuple<Gathered<return_exceptions, T>...>;
+  static constexpr bool with_exceptions = return_exceptions;
+  using ValueState<GatherFuture, Result>::ValueState;
+
+ private:
+  ~GatherTuple() override = default;
+  void collect(const FutureState* reporting) override {
+    [&]<std::size_t... i>(std::index_sequence<i...>) {
+      this->stored_.emplace(this->template gathered<return_exceptions, T>(i, reporting)...);
+    }(std::index_sequence_for<T...>());
+    this->finish();
+  }
+};
+
+/// gather(range): results of one type.
+template <bool return_exceptions, class T>
+class GatherVector final : public ValueState<GatherFuture, std::vector<Gathered<return_exceptions, T>>> {
+ public:
+  using Result = std::vector<Gathered<return_exceptions, T>>;
+  static constexpr bool with_exceptions = return_exceptions;
+  using ValueState<GatherFuture, Result>::ValueState;
+
+ private:
+  ~GatherVector() override = default;
+  void collect(const FutureState* reporting) override {
+    auto& results = this->stored_.emplace();
+    results.reserve(this->size());
+    for (std::size_t i = 0; i < this->size(); ++i) {
+      results.push_back(this->template gathered<return_exceptions, T>(i, reporting));
+    }
+    this->finish();
+  }
+};
+
+}  // namespace coir::detail

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include <coir/as_completed.hpp>
+
+#include <coir/detail/distinct.hpp>
+#include <coir/errors.hpp>
+
+namespace coir::detail {
+
+void AsCompletedCore::State::wake() {
+  if (waiter && !waiter.done()) waiter.set_result();
+}
+
+void AsCompletedCore::State::complete(std::size_t index) {
+  if (unfinished == 0) return;  // the deadline was here first
+  done.push_back(index);
+  if (--unfinished == 0) timer.cancel();
+  wake();
+}
+
+void AsCompletedCore::State::expire() {
+  expired = unfinished;
+  unfinished = 0;
+  wake();
+}
+
+AsCompletedCore::AsCompletedCore(const std::vector<AnyFuture>& futures, std::optional<Duration> timeout)
+    : state_(std::make_shared<State>()) {
+  require_task("as_completed()");
+  const std::vector<std::size_t> first = first_occurrences(futures);
+  watched_.reserve(futures.size());
+  for (std::size_t i = 0; i < futures.size(); ++i) {
+    if (first[i] != i) continue;
+    watched_.push_back({futures[i], futures[i].add_done_callback([state = state_, i] { state->complete(i); },
+                                                                 "as_completed")});
+  }
+  left_ = state_->unfinished = watched_.size();
+  if (left_ != 0 && timeout) {
+    state_->timer = get_running_loop().call_later(*timeout, [state = state_] { state->expire(); }, "as_completed");
+  }
+}
+
+AsCompletedCore::~AsCompletedCore() {
+  state_->timer.cancel();
+  state_->unfinished = 0;
+  for (const Watched& each : watched_) each.future.remove_done_callback(each.callback);
+}
+
+std::optional<std::size_t> AsCompletedCore::next() {
+  if (left_ == 0) return std::nullopt;
+  while (state_->done.empty() && state_->expired == 0) {
+    state_->waiter = get_running_loop().create_future<void>();
+    state_->waiter.state().set_kind("as_completed");
+    await(state_->waiter);
+  }
+  --left_;
+  if (state_->done.empty()) {
+    --state_->expired;
+    throw TimeoutError("as_completed(): the deadline passed before this future was done");
+  }
+  const std::size_t index = state_->done.front();
+  state_->done.pop_front();
+  return index;
+}
+
+}  // namespace coir::detail
