@@ -148,26 +148,40 @@ bool FutureState::remove_callback(HandleNode& node) noexcept {
 
 }  // namespace detail
 
+namespace detail {
+
+void throw_empty_future() {
+  throw InvalidStateError("this Future or Task handle is empty: it was moved from, or never assigned");
+}
+
+}  // namespace detail
+
 CallbackId AnyFuture::add(detail::HandleNode* node, const char* name) const {
   CallbackId id{detail::Ref<detail::HandleNode>(node)};
-  detail::LoopCore& loop = state_->loop();
   try {
-    loop.require_open("add_done_callback()");
+    state().loop().require_open("add_done_callback()");
   } catch (...) {
     node->release();
     throw;
   }
   node->name = name;
+  detail::LoopCore& loop = state_->loop();
   state_->add_callback(*node);
   if (loop.tracer != nullptr) loop.trace(TraceEvent::Kind::callback_added, nullptr, state_.get(), name);
   return id;
 }
 
 bool AnyFuture::remove_done_callback(const CallbackId& id) const {
-  return id.node_ && state_->remove_callback(*id.node_);
+  return id.node_ && state().remove_callback(*id.node_);
 }
 
-EventLoop& AnyFuture::get_loop() const noexcept { return *state_->loop().owner; }
-std::string AnyFuture::describe() const { return detail::describe(*state_); }
+EventLoop& AnyFuture::get_loop() const {
+  EventLoop* loop = state().loop().owner;
+  if (loop == nullptr) {
+    throw UsageError(UsageError::Reason::loop_is_closed, "get_loop(): the loop of this future has been destroyed");
+  }
+  return *loop;
+}
+std::string AnyFuture::describe() const { return detail::describe(state()); }
 
 }  // namespace coir

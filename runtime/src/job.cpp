@@ -89,7 +89,7 @@ Executor& default_executor(LoopCore& loop) {
                      "run_in_executor(): the default executor has been shut down. Set another one with "
                      "set_default_executor(), or start the work before run() ends.");
   }
-  if (!loop.executor) loop.executor = std::make_unique<ThreadPoolExecutor>();
+  if (!loop.executor) loop.executor = std::make_shared<ThreadPoolExecutor>();
   return *loop.executor;
 }
 
@@ -107,8 +107,12 @@ void EventLoop::shutdown_default_executor(Duration timeout) {
   if (!core_->executor) return;
   // A thread of its own waits for the others, so that tasks which those wait for can go on.
   ThreadPoolExecutor waiter(1);
-  Executor& executor = *core_->executor;
-  const bool finished = await(run_in_executor(waiter, [&executor, timeout] { return executor.shutdown(timeout); }));
+  struct LetGo {  // if this task is cancelled meanwhile, the thread goes on alone and ends by itself
+    ThreadPoolExecutor& waiter;
+    ~LetGo() { waiter.shutdown({}); }
+  } const let_go{waiter};
+  const bool finished = await(run_in_executor(
+      waiter, [executor = core_->executor, timeout] { return executor->shutdown(timeout); }));
   if (!finished) {
     core_->report({.message = "shutdown_default_executor(): some calls did not finish in time; their threads are "
                               "left behind and their results will be dropped"});

@@ -42,7 +42,19 @@ LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
       clock(options.clock != nullptr ? *options.clock : steady_clock()),
       debug(options.debug || debug_from_environment()) {
   update_host_only();
+  const std::scoped_lock lock(loops_mutex_);
+  next_loop_ = std::exchange(first_loop_, this);
 }
+
+LoopCore::~LoopCore() {
+  const std::scoped_lock lock(loops_mutex_);
+  const void** link = &first_loop_;
+  while (*link != this) link = const_cast<const void**>(&static_cast<const LoopCore*>(*link)->next_loop_);
+  *link = next_loop_;
+}
+
+const void* LoopCore::first_loop_ = nullptr;
+std::mutex LoopCore::loops_mutex_;
 
 void LoopCore::throw_closed(const char* call) {
   throw UsageError(UsageError::Reason::loop_is_closed,
@@ -56,6 +68,43 @@ void LoopCore::require_thread(const char* call) const {
                          " was called from a thread that does not run this loop. Only call_soon_threadsafe() and "
                          "run_coroutine_threadsafe() may be: wrap the call in one of them.");
   }
+}
+
+[[gnu::always_inline]] inline void LoopCore::run_step(TaskState& task) {
+  task.queued = false;
+  if (task.fiber_ == nullptr && !begin_on_host(task)) return;
+  if (tracer != nullptr) [[unlikely]] {
+    if (FutureState* awaited = task.waiting_on_) {
+      trace(TraceEvent::Kind::wakeup_runs, &task, awaited);
+    } else {
+      trace(TraceEvent::Kind::step_runs, &task);
+    }
+  }
+  current_task = &task;
+  switch_fiber(pool, *task.fiber_);
+  COIR_ASSERT(current_task == nullptr, "C2: back on the host while a task is current");
+}
+
+[[gnu::always_inline]] inline void LoopCore::run_current() {
+  while (HandleNode* node = current) {
+    current = node->next;
+    ++handles_since_poll_;
+    if (debug) [[unlikely]] {
+      run_watched(*node);
+    } else if (node->role == HandleNode::Role::task_step) {
+      run_step(static_cast<TaskState&>(*node));
+    } else {
+      run_callback(*node);
+    }
+    if (leaving != nullptr) [[unlikely]] return;
+  }
+}
+
+// Inlined into run_forever() with all that leads to the jump: each `ret` behind a jump is mispredicted.
+[[gnu::always_inline]] inline void LoopCore::turn() {
+  if (next.empty() && !stopping) wait_for_work();
+  begin_turn();
+  run_current();
 }
 
 void LoopCore::run_forever() {
@@ -85,7 +134,11 @@ void LoopCore::run_forever() {
     if (leaving != nullptr) {
       const std::exception_ptr exception = std::exchange(leaving, nullptr);
       update_host_only();
-      NodeQueue rest = std::exchange(current, {});
+      NodeQueue rest;
+      while (HandleNode* node = current) {
+        current = node->next;
+        rest.push(*node);
+      }
       rest.append(std::move(next));
       next = rest;
       stop_running();
@@ -95,14 +148,8 @@ void LoopCore::run_forever() {
   stop_running();
 }
 
-void LoopCore::turn() {
-  timers.prune();
-  if (next.empty() && !stopping) wait_for_work();
-  begin_turn();
-  run_current();
-}
-
 void LoopCore::wait_for_work() {
+  timers.prune();
   const std::optional<TimePoint> deadline = timers.next_deadline();
   std::optional<Duration> timeout;
   if (clock.is_virtual()) {
@@ -129,9 +176,7 @@ void LoopCore::wait_for_work() {
   handles_since_poll_ = 0;
 }
 
-void LoopCore::begin_turn() {
-  COIR_ASSERT(current.empty(), "C1: a turn begins before the last one ended");
-  ++turns;
+void LoopCore::collect() {
   if (poller.active() != 0 && (++turns_since_poll_ >= max_turns_without_poll ||
                                handles_since_poll_ >= max_handles_without_poll || clock.is_virtual())) {
     poller.wait(Duration::zero(), next);
@@ -139,32 +184,24 @@ void LoopCore::begin_turn() {
     handles_since_poll_ = 0;
   }
   if (!inbox->empty()) next.append(inbox->take());
-  if (!timers.empty()) timers.take_due(clock.now(), next);
-  current = std::exchange(next, {});
+  if (!timers.empty()) {
+    timers.prune();
+    timers.take_due(clock.now(), next);
+  }
 }
 
-void LoopCore::run_current() {
-  while (HandleNode* node = current.pop()) {
-    ++handles_since_poll_;
-    const TimePoint began = debug ? std::chrono::steady_clock::now() : TimePoint();
-    if (debug) {
-      // Described before it runs: it may not exist afterwards. The node is kept for that.
-      if (node->role == HandleNode::Role::task_step) {
-        auto& task = static_cast<TaskState&>(*node);
-        const Ref<FutureState> keep(&task);
-        run_step(task);
-        watch_duration(*node, began);
-      } else {
-        const Ref<HandleNode> keep(node);
-        run_callback(*node);
-        watch_duration(*node, began);
-      }
-    } else if (node->role == HandleNode::Role::task_step) {
-      run_step(static_cast<TaskState&>(*node));
-    } else {
-      run_callback(*node);
-    }
-    if (leaving != nullptr) return;
+void LoopCore::run_watched(HandleNode& node) {
+  const TimePoint began = std::chrono::steady_clock::now();
+  // Described before it runs: it may not exist afterwards. The node is kept for that.
+  if (node.role == HandleNode::Role::task_step) {
+    auto& task = static_cast<TaskState&>(node);
+    const Ref<FutureState> keep(&task);
+    run_step(task);
+    watch_duration(node, began);
+  } else {
+    const Ref<HandleNode> keep(&node);
+    run_callback(node);
+    watch_duration(node, began);
   }
 }
 
@@ -199,38 +236,27 @@ void LoopCore::run_callback(HandleNode& node) {
   node.release();
 }
 
-void LoopCore::run_step(TaskState& task) {
-  task.queued = false;
-  if (task.fiber_ == nullptr) {
-    if (task.must_cancel_) {
-      task.drop_body();
-      remove_task(task);
-      task.must_cancel_ = false;
-      task.take_cancelled(task.must_message_ ? std::move(*task.must_message_) : std::string());
-      if (tracer != nullptr) trace(TraceEvent::Kind::task_done, &task);
-      task.FutureState::release();
-      return;
-    }
-    try {
-      task.fiber_ = &fibers::acquire_fiber(pool, run_tasks, &task);
-    } catch (...) {
-      task.drop_body();
-      remove_task(task);
-      task.finish(std::current_exception());
-      task.FutureState::release();
-      return;
-    }
+/// Gives the task a fiber. False: it ended before its first step, cancelled or for want of a stack.
+bool LoopCore::begin_on_host(TaskState& task) noexcept {
+  if (task.must_cancel_) {
+    task.drop_body();
+    remove_task(task);
+    task.must_cancel_ = false;
+    task.take_cancelled(task.must_message_ ? std::move(*task.must_message_) : std::string());
+    if (tracer != nullptr) trace(TraceEvent::Kind::task_done, &task);
+    task.FutureState::release();
+    return false;
   }
-  if (tracer != nullptr) {
-    if (FutureState* awaited = task.waiting_on_) {
-      trace(TraceEvent::Kind::wakeup_runs, &task, awaited);
-    } else {
-      trace(TraceEvent::Kind::step_runs, &task);
-    }
+  try {
+    task.fiber_ = &fibers::acquire_fiber(pool, run_tasks, &task);
+    return true;
+  } catch (...) {
+    task.drop_body();
+    remove_task(task);
+    task.finish(std::current_exception());
+    task.FutureState::release();
+    return false;
   }
-  current_task = &task;
-  switch_fiber(pool, *task.fiber_);
-  COIR_ASSERT(current_task == nullptr, "C2: back on the host while a task is current");
 }
 
 bool LoopCore::give_fiber(TaskState& task) noexcept {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -76,7 +77,7 @@ class LoopCore {
   static fibers::Fiber& run_tasks(void* first_task) noexcept;
 
   EventLoop* owner;  // null once the EventLoop is destroyed
-  NodeQueue current;
+  HandleNode* current = nullptr;  // C1; oldest first, linked by `next`
   NodeQueue next;
   TimerQueue timers;
   std::shared_ptr<Inbox> inbox;
@@ -86,7 +87,7 @@ class LoopCore {
   Clock& clock;
   Tracer* tracer = nullptr;
   ExceptionHandler exception_handler;
-  std::unique_ptr<Executor> executor;  // made at first use
+  std::shared_ptr<Executor> executor;  // made at first use; shared with the thread that shuts it down
   std::exception_ptr leaving;  // KeyboardInterrupt or SystemExit that must leave run_forever()
   TaskState* oldest_task = nullptr;
   TaskState* newest_task = nullptr;
@@ -106,36 +107,45 @@ class LoopCore {
 
  private:
   friend struct DebugLayout;
-  ~LoopCore() = default;
+  ~LoopCore();
   [[noreturn]] static void throw_closed(const char* call);
   void require_thread(const char* call) const;
 
   void turn();
   void wait_for_work();
-  void begin_turn();
+  void collect();
   void run_current();
   void run_callback(HandleNode& node);
   void run_step(TaskState& task);
+  bool begin_on_host(TaskState& task) noexcept;
+  void run_watched(HandleNode& node);
   void watch_duration(HandleNode& node, TimePoint began);
   void execute(TaskState& task) noexcept;
   void give_memory_back(TimePoint now) noexcept;
   std::optional<Duration> limit_for_memory(std::optional<Duration> timeout) const noexcept;
 
+  /// A turn begins with a test and a move when nothing but the ready queue has to be looked at.
+  [[gnu::always_inline]] void begin_turn() {
+    COIR_ASSERT(current == nullptr, "C1: a turn begins before the last one ended");
+    ++turns;
+    if (!timers.empty() || poller.active() != 0 || !inbox->empty()) [[unlikely]] collect();
+    current = next.take();
+  }
   /// The next entry if it can be switched to from a fiber: a step of a task that has a fiber, or can begin on one.
   [[gnu::always_inline]] TaskState* next_step() noexcept {
     if (host_only) return nullptr;
-    if (current.empty()) {
+    if (current == nullptr) {
       if (next.empty() || stopping) return nullptr;
       begin_turn();
     }
-    HandleNode* node = current.front();
-    if (node->role != HandleNode::Role::task_step) return nullptr;
+    HandleNode* node = current;
+    if (node == nullptr || node->role != HandleNode::Role::task_step) return nullptr;
     auto& task = static_cast<TaskState&>(*node);
     // A task cancelled before its first step ends without a fiber; that happens on the host.
     return task.fiber_ != nullptr || !task.must_cancel_ ? &task : nullptr;
   }
   void take_step(TaskState& task) noexcept {
-    current.pop();
+    current = task.HandleNode::next;
     ++handles_since_poll_;
     task.queued = false;
     current_task = &task;
@@ -154,6 +164,12 @@ class LoopCore {
   }
   /// False if no stack can be had; the host then tries again and fails the task with the reason.
   bool give_fiber(TaskState& task) noexcept;
+
+  // Links of the list of all loops, for debuggers: loops appear and go under loops_mutex_. Untyped, because that is how
+  // they are read.
+  static const void* first_loop_;
+  static std::mutex loops_mutex_;
+  const void* next_loop_ = nullptr;
 
   std::uint32_t refs_ = 1;
   unsigned turns_since_poll_ = 0;

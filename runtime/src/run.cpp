@@ -38,8 +38,7 @@ class InterruptNode final : public detail::HandleNode {
     }
     if (posted_.exchange(true)) return;
     retain();
-    queued = true;
-    inbox_->push(*this);
+    if (!inbox_->push(*this)) release();
   }
   int signals() const noexcept { return signals_.load(); }
   bool cancelled_main() const noexcept { return cancelled_main_; }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "timer_queue.hpp"
 
+#include <new>
+
 namespace coir::detail {
 
 void TimerQueue::discard(TimerNode& node) noexcept {
@@ -9,22 +11,31 @@ void TimerQueue::discard(TimerNode& node) noexcept {
   node.release();
 }
 
-void TimerQueue::prune() {
+void TimerQueue::sweep() {
+  const auto is_cancelled = [](const Entry& entry) { return entry.node->cancelled.load(std::memory_order_relaxed); };
+  std::vector<Entry> live;
+  std::vector<TimerNode*> gone;
+  live.reserve(heap_.size() - cancelled_);
+  gone.reserve(cancelled_);
+  for (const Entry& entry : heap_) {
+    if (is_cancelled(entry)) {
+      gone.push_back(entry.node);
+    } else {
+      live.push_back(entry);
+    }
+  }
+  heap_.clear();  // keeps its memory: pushing back less than there was cannot fail
+  for (const Entry& entry : live) heap_.push(entry);
+  cancelled_ = 0;
+  for (TimerNode* node : gone) discard(*node);
+}
+
+void TimerQueue::prune() noexcept {
   if (heap_.size() > sweep_minimum && cancelled_ * 2 > heap_.size()) {
-    std::vector<Entry> live;
-    live.reserve(heap_.size() - cancelled_);
-    for (const Entry& entry : heap_) {
-      if (!entry.node->cancelled.load(std::memory_order_relaxed)) live.push_back(entry);
+    try {
+      sweep();
+    } catch (const std::bad_alloc&) {  // no memory to sweep with: nothing was touched, a later turn tries again
     }
-    std::vector<TimerNode*> gone;
-    gone.reserve(cancelled_);
-    for (const Entry& entry : heap_) {
-      if (entry.node->cancelled.load(std::memory_order_relaxed)) gone.push_back(entry.node);
-    }
-    heap_.clear();
-    for (const Entry& entry : live) heap_.push(entry);
-    cancelled_ = 0;
-    for (TimerNode* node : gone) discard(*node);
   }
   while (!heap_.empty() && heap_.top().node->cancelled.load(std::memory_order_relaxed)) {
     TimerNode& node = *heap_.top().node;

@@ -39,7 +39,7 @@ class TimerQueue {
   void note_cancelled() noexcept { ++cancelled_; }
 
   /// Drops cancelled timers: all of them if Q2 says so, else those at the head.
-  void prune();
+  void prune() noexcept;
   /// Of the earliest timer.
   std::optional<TimePoint> next_deadline() const noexcept {
     return heap_.empty() ? std::nullopt : std::optional(heap_.top().when);
@@ -60,6 +60,7 @@ class TimerQueue {
     }
   };
   void discard(TimerNode& node) noexcept;
+  void sweep();
 
   boost::heap::d_ary_heap<Entry, boost::heap::arity<4>, boost::heap::mutable_<false>> heap_;
   std::uint64_t next_sequence_ = 0;

@@ -56,7 +56,6 @@ T take_value(FutureState& state, bool last) {
 
 template <class T>
 void await_future(const Future<T>& future) {
-  if (!future) [[unlikely]] throw InvalidStateError("await of an empty Future: it was moved from, or never assigned");
   wait_until_done(future.state());
 }
 

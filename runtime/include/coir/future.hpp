@@ -14,8 +14,9 @@
 
 namespace coir {
 
-template <class T>
-class Future;
+namespace detail {
+[[noreturn]] COIR_EXPORT void throw_empty_future();
+}
 
 /// Names one add_done_callback(). May outlive the callback, the future and the loop.
 class CallbackId {
@@ -43,21 +44,21 @@ class COIR_EXPORT AnyFuture {
   /// The same future, not an equal value.
   friend bool operator==(const AnyFuture&, const AnyFuture&) = default;
 
-  bool done() const noexcept { return state_->done(); }
-  bool cancelled() const noexcept { return state_->cancelled(); }
+  bool done() const { return state().done(); }
+  bool cancelled() const { return state().cancelled(); }
 
   /// Null if it has a value; else the failure, which counts as retrieved from here on.
   /// Errors    InvalidStateError while pending; CancelledError if cancelled.
-  std::exception_ptr exception() const { return state_->exception(); }
+  std::exception_ptr exception() const { return state().exception(); }
   /// True unless it failed and nobody asked: such a future is logged when its last handle goes.
-  bool exception_retrieved() const noexcept { return !state_->unretrieved(); }
+  bool exception_retrieved() const { return !state().unretrieved(); }
 
   /// Asks for the end of it. A plain future is cancelled at once and its callbacks are scheduled; a Task gets a
   /// CancelledError at its await (see Task); a gather passes it on to its children.
   ///
   /// Returns   false if it was done already. Its unretrieved failure then counts as retrieved.
   /// Source    CPython futures.py Future.cancel, tasks.py Task.cancel.
-  bool cancel(std::string message = {}) const { return state_->cancel(std::move(message)); }
+  bool cancel(std::string message = {}) const { return state().cancel(std::move(message)); }
 
   /// Calls fn() or fn(future) in a later turn of the loop once the future is done, in order of registration among the
   /// other callbacks and waiters; never from inside this call. An exception that leaves it goes to the exception
@@ -75,7 +76,7 @@ class COIR_EXPORT AnyFuture {
   CallbackId add_done_callback(Fn&& fn, const char* name = nullptr,
                                SourceLocation where = SourceLocation::current()) const {
     // Not counted: the state counts itself for a callback that is scheduled, so this cannot dangle when it runs.
-    detail::FutureState* state = state_.get();
+    detail::FutureState* state = &this->state();
     return add(detail::make_callback(
                    [fn = std::forward<Fn>(fn), state]() mutable {
                      fn(AnyFuture(detail::Ref<detail::FutureState>(state)));
@@ -87,19 +88,24 @@ class COIR_EXPORT AnyFuture {
   /// False if it was removed before, or is scheduled already: then it still runs. Cost: constant.
   bool remove_done_callback(const CallbackId& id) const;
 
-  EventLoop& get_loop() const noexcept;
+  /// Errors    UsageError (loop_is_closed) if the loop has been destroyed
+  EventLoop& get_loop() const;
   /// Where create_future() or create_task() was called.
-  SourceLocation created_at() const noexcept { return state_->where(); }
+  SourceLocation created_at() const { return state().where(); }
   /// "Task 'Task-3' created at server.cpp:42", "sleep created at ...".
   std::string describe() const;
   /// The value, if it is done with one of exactly this type; else null. For tools that meet futures of any type.
   template <class T>
-  const T* get_if() const noexcept {
+  const T* get_if() const {
     const bool match = done() && !state_->failed() && !cancelled() && state_->value_type() == typeid(T);
     return match ? static_cast<const T*>(state_->value_address()) : nullptr;
   }
 
-  detail::FutureState& state() const noexcept { return *state_; }
+  /// What the handle points to, for coir's own parts. Errors: InvalidStateError if it is empty, as all calls here.
+  detail::FutureState& state() const {
+    if (!state_) [[unlikely]] detail::throw_empty_future();
+    return *state_;
+  }
 
  protected:
   CallbackId add(detail::HandleNode* node, const char* name) const;
@@ -124,7 +130,7 @@ class [[nodiscard]] Future : public AnyFuture {
   /// Errors    InvalidStateError while pending, or if a move-only value was awaited away; CancelledError if cancelled;
   ///           the failure itself, which counts as retrieved from here on.
   decltype(auto) result() const {
-    state_->require_value();
+    this->state().require_value();
     if constexpr (std::is_void_v<T>) {
       return;
     } else {
@@ -143,28 +149,28 @@ class [[nodiscard]] Future : public AnyFuture {
   template <class U = detail::Stored<T>>
     requires(!std::is_void_v<T> && !std::is_reference_v<T>)
   void set_result(U&& value) const {
-    state_->require_pending("set_result()");
+    this->state().require_pending("set_result()");
     detail::ValueAccess<T>::of(*state_).emplace(std::forward<U>(value));
     state_->finish();
   }
   template <class U = T>
     requires std::is_reference_v<T>
   void set_result(U&& value) const {
-    state_->require_pending("set_result()");
+    this->state().require_pending("set_result()");
     detail::ValueAccess<T>::of(*state_).emplace(&value);
     state_->finish();
   }
   void set_result() const
     requires std::is_void_v<T>
   {
-    state_->require_pending("set_result()");
+    this->state().require_pending("set_result()");
     detail::ValueAccess<T>::of(*state_).emplace();
     state_->finish();
   }
   /// The same with a failure: an exception_ptr, or an object that is thrown by value.
   /// Errors    as set_result(); std::invalid_argument for a null pointer
   void set_exception(std::exception_ptr exception) const {
-    state_->require_pending("set_exception()");
+    this->state().require_pending("set_exception()");
     if (exception == nullptr) throw std::invalid_argument("set_exception() needs an exception");
     state_->finish(std::move(exception));
   }

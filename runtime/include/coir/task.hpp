@@ -25,17 +25,17 @@ template <class Derived>
 class TaskCalls {
  public:
   /// How many cancel() calls took and were not taken back. Never reset by the end of the task.
-  int cancelling() const noexcept { return task().cancelling(); }
+  int cancelling() const { return task().cancelling(); }
   /// Takes one cancel() back; never below zero. At zero an undelivered one is withdrawn. Returns cancelling().
   /// Source    CPython 3.13 tasks.py Task.uncancel
-  int uncancel() const noexcept { return task().uncancel(); }
+  int uncancel() const { return task().uncancel(); }
   std::string get_name() const { return task().name(); }
   void set_name(std::string name) const { task().set_name(std::move(name)); }
   /// What the task waits on; empty if it is ready, running or done.
   AnyFuture waiting_on() const { return AnyFuture(Ref<FutureState>(task().waiting_on())); }
 
  private:
-  TaskState& task() const noexcept {
+  TaskState& task() const {
     return static_cast<TaskState&>(static_cast<const Derived&>(*this).state());
   }
 };

@@ -104,6 +104,7 @@ class COIR_EXPORT FutureState {
 
  private:
   friend class TaskState;
+  friend struct DebugLayout;
   template <class T>
   friend struct ValueAccess;
   [[noreturn]] void throw_no_value();

@@ -134,6 +134,9 @@ class NodeQueue {
     if (node != nullptr) head_ = node->next;
     return node;
   }
+  /// All of it as a chain; the queue is empty afterwards. Moving the two pointers of a queue instead compiles to one
+  /// 16-byte load behind two 8-byte stores, which the processor cannot forward: 2 ns a turn (bench/yield_bench).
+  HandleNode* take() noexcept { return std::exchange(head_, nullptr); }
   /// Moves all of `other` behind what is here, in constant time.
   void append(NodeQueue&& other) noexcept { append(std::exchange(other.head_, nullptr), other.tail_); }
   /// The same for a chain that ends at `last`.
