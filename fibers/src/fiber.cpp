@@ -69,9 +69,10 @@ Fiber& FiberPool::Impl::create() {
   boost_stack.size = static_cast<std::size_t>(top - stack.limit);
   Impl* pool = this;
 #if COIR_TSAN
-  // The constructor jumps to the new stack and back. TSan's shadow stack of the creator would keep an entry for ever.
+  // The constructor jumps to the new stack and back. TSan's shadow stack of the creator would keep an entry for ever;
+  // the order of both is told as well (flag 0), for the new stack reads what was just written here.
   void* creator = __tsan_get_current_fiber();
-  __tsan_switch_to_fiber(fiber->sanitizer.tsan_fiber, __tsan_switch_to_fiber_no_sync);
+  __tsan_switch_to_fiber(fiber->sanitizer.tsan_fiber, 0);
 #endif
   ::new (fiber->context) boost::context::fiber(
       std::allocator_arg, boost::context::preallocated(top, boost_stack.size, boost_stack), Keep{},
@@ -82,7 +83,7 @@ Fiber& FiberPool::Impl::create() {
         __builtin_unreachable();
       });
 #if COIR_TSAN
-  __tsan_switch_to_fiber(creator, __tsan_switch_to_fiber_no_sync);
+  __tsan_switch_to_fiber(creator, 0);
 #endif
   return *fiber;
 }
@@ -105,7 +106,7 @@ void FiberPool::enter_thread() noexcept {
 }
 
 Fiber& FiberPool::acquire(Entry entry, void* argument) { return acquire_fiber(*impl_, entry, argument); }
-void FiberPool::switch_to(Fiber& to) noexcept { switch_fiber(*impl_, to); }
+COIR_RETURN_BY_JUMP void FiberPool::switch_to(Fiber& to) noexcept { switch_fiber(*impl_, to); }
 Fiber& FiberPool::host() noexcept { return impl_->host; }
 Fiber& FiberPool::current() noexcept { return *impl_->running; }
 

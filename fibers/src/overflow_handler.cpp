@@ -16,6 +16,9 @@ namespace {
 std::atomic<OverflowReporter> reporter{nullptr};
 struct sigaction previous_handler;  // written before ours is installed
 
+/// Whether the processor raised it. Otherwise somebody sent it, and si_addr is the sender.
+bool is_fault(const siginfo_t& info) noexcept { return info.si_code > 0; }
+
 void hand_on(int signal, siginfo_t* info, void* context) {
   if ((previous_handler.sa_flags & SA_SIGINFO) != 0) {
     previous_handler.sa_sigaction(signal, info, context);
@@ -25,13 +28,14 @@ void hand_on(int signal, siginfo_t* info, void* context) {
     struct sigaction ending {};
     ending.sa_handler = SIG_DFL;
     ::sigaction(signal, &ending, nullptr);
+    if (!is_fault(*info)) ::raise(signal);  // nothing repeats; pending until this handler returns
   } else {
     previous_handler.sa_handler(signal);
   }
 }
 
 void on_fault(int signal, siginfo_t* info, void* context) {
-  const Stack stack = find_guard(info->si_addr);
+  const Stack stack = is_fault(*info) ? find_guard(info->si_addr) : Stack{};
   if (stack.base != nullptr) {
     if (OverflowReporter report = reporter.load(std::memory_order_acquire)) {
       report({info->si_addr, stack, argument_of(*fiber_on(stack))});

@@ -173,7 +173,10 @@ StackPool::~StackPool() {
 StackPool::Slab& StackPool::grow() {
   const std::size_t bytes = stacks_per_slab * stride_;
   // Reserving first keeps the failure before the mapping, so nothing has to be undone.
-  free_.reserve((stats_.slabs + 1) * stacks_per_slab);
+  const std::size_t stacks = (stats_.slabs + 1) * stacks_per_slab;
+  // Doubled: growing by a slab each time would put a mapping of malloc's between the slabs, which then cannot merge
+  // into one VMA (bench/memory_bench, mappings).
+  if (free_.capacity() < stacks) free_.reserve(2 * stacks);
   auto slab = std::make_unique<Slab>();
   void* base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) {

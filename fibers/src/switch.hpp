@@ -18,6 +18,7 @@
 
 #include <coir/detail/assert.hpp>
 
+#include "return_by_jump.hpp"
 #include "sanitizer.hpp"
 
 #if BOOST_VERSION == 108800
