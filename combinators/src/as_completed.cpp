@@ -1,26 +1,32 @@
 // SPDX-License-Identifier: MIT
 #include <coir/as_completed.hpp>
 
+#include <utility>
+
 #include <coir/detail/distinct.hpp>
 #include <coir/errors.hpp>
 
 namespace coir::detail {
 
-void AsCompletedCore::State::wake() {
-  if (waiter && !waiter.done()) waiter.set_result();
+void AsCompletedCore::State::wake_one() {
+  while (!waiters.empty()) {
+    const Future<void> waiter = std::move(waiters.front());
+    waiters.pop_front();
+    if (waiter.done()) continue;  // its task was cancelled
+    return waiter.set_result();
+  }
 }
 
 void AsCompletedCore::State::complete(std::size_t index) {
   if (unfinished == 0) return;  // the deadline was here first
   done.push_back(index);
   if (--unfinished == 0) timer.cancel();
-  wake();
+  wake_one();
 }
 
 void AsCompletedCore::State::expire() {
-  expired = unfinished;
-  unfinished = 0;
-  wake();
+  expired = std::exchange(unfinished, 0);
+  for (std::size_t i = 0; i < expired; ++i) wake_one();
 }
 
 AsCompletedCore::AsCompletedCore(const std::vector<AnyFuture>& futures, std::optional<Duration> timeout)
@@ -47,12 +53,20 @@ AsCompletedCore::~AsCompletedCore() {
 
 std::optional<std::size_t> AsCompletedCore::next() {
   if (left_ == 0) return std::nullopt;
-  while (state_->done.empty() && state_->expired == 0) {
-    state_->waiter = get_running_loop().create_future<void>();
-    state_->waiter.state().set_kind("as_completed");
-    await(state_->waiter);
-  }
   --left_;
+  while (state_->done.empty() && state_->expired == 0) {
+    const auto waiter = get_running_loop().create_future<void>();
+    waiter.state().set_kind("as_completed");
+    state_->waiters.push_back(waiter);
+    try {
+      await(waiter);
+    } catch (...) {
+      ++left_;
+      // Woken and cancelled in the same turn: the wake-up is for the next one.
+      if (!waiter.cancelled()) state_->wake_one();
+      throw;
+    }
+  }
   if (state_->done.empty()) {
     --state_->expired;
     throw TimeoutError("as_completed(): the deadline passed before this future was done");

@@ -18,11 +18,12 @@ GatherFuture::GatherFuture(LoopCore& loop, SourceLocation where, bool return_exc
       link_(std::move(link)),
       left_(0) {
   set_kind("gather");
-  if (link_) link_->gather = this;
+  link_->gather = this;
 }
 
 GatherFuture::~GatherFuture() {
-  if (link_) link_->gather = nullptr;  // A1
+  link_->gather = nullptr;  // A1
+  link_->over = done();
 }
 
 std::shared_ptr<GatherFuture::Link> GatherFuture::link_children(const std::vector<AnyFuture>& children,
@@ -38,10 +39,15 @@ std::shared_ptr<GatherFuture::Link> GatherFuture::link_children(const std::vecto
     if (first_occurrence[i] != i || children[i].done()) continue;
     children[i].add_done_callback(
         [link](AnyFuture child) {
-          // If nobody holds the gather any more, a failed child reports its failure itself.
-          if (link->gather == nullptr) return;
+          if (link->gather == nullptr) {
+            // What comes behind the failure that was passed on is dropped. If nobody held the gather long enough, a
+            // failed child reports its failure itself.
+            if (link->over) child.state().mark_retrieved();
+            return;
+          }
           const Ref<FutureState> keep(link->gather);
-          link->gather->child_done(child.state());
+          link->gather->child_done(child.state(), true);
+          if (keep->done()) link->kept = {};
         },
         "gather");
   }
@@ -53,11 +59,11 @@ void GatherFuture::begin() {
   for (std::size_t i = 0; i < children_.size(); ++i) left_ += first_occurrence_[i] == i ? 1 : 0;
   if (left_ == 0) return collect(nullptr);
   for (std::size_t i = 0; i < children_.size(); ++i) {
-    if (first_occurrence_[i] == i && children_[i].done()) child_done(children_[i].state());
+    if (first_occurrence_[i] == i && children_[i].done()) child_done(children_[i].state(), false);
   }
 }
 
-void GatherFuture::child_done(FutureState& child) {
+void GatherFuture::child_done(FutureState& child, bool in_callback) {
   --left_;
   if (done()) {
     child.mark_retrieved();  // the first failure was passed on already; asyncio drops later ones, too
@@ -67,10 +73,10 @@ void GatherFuture::child_done(FutureState& child) {
   if (left_ != 0) return;
   if (cancel_requested_) {
     for (const AnyFuture& each : children_) each.state().mark_retrieved();
-    return finish(std::make_exception_ptr(CancelledError(child.cancel_message())));
+    return finish(std::make_exception_ptr(CancelledError(children_.back().state().cancel_message())));
   }
   try {
-    collect(&child);
+    collect(in_callback ? &child : nullptr);
   } catch (...) {  // a copy of a result that throws, or no memory for the results
     finish(std::current_exception());
   }
@@ -80,6 +86,11 @@ bool GatherFuture::sole_owner(std::size_t child, const FutureState* reporting) c
   const FutureState& state = children_[child].state();
   // Ours, and one that the callback being run holds (FutureState S2).
   return state.references() == 1U + (&state == reporting ? 2U : 0U);
+}
+
+bool GatherFuture::kept_by_source() noexcept {
+  link_->kept = Ref<FutureState>(this);
+  return true;
 }
 
 bool GatherFuture::cancel(std::string message) {

@@ -18,6 +18,7 @@ void ShieldFuture::begin() {
       [link = link_] {
         if (link->outer == nullptr) return;
         const Ref<FutureState> keep(link->outer);
+        link->kept = {};
         link->outer->inner_done();
       },
       "shield");
@@ -28,6 +29,11 @@ void ShieldFuture::detach() noexcept {
   link_->outer = nullptr;
   inner_.remove_done_callback(callback_);
   inner_ = {};
+}
+
+bool ShieldFuture::kept_by_source() noexcept {
+  link_->kept = Ref<FutureState>(this);
+  return true;
 }
 
 bool ShieldFuture::cancel(std::string message) {

@@ -18,9 +18,11 @@ struct WaitState {
   }
   void on_done(FutureState& future) {
     --left;
-    const bool failed = return_when == ReturnWhen::first_exception && !future.cancelled() && future.failed();
-    if (failed) future.mark_retrieved();
-    if (left == 0 || return_when == ReturnWhen::first_completed || failed) release();
+    if (left == 0 || return_when == ReturnWhen::first_completed) return release();
+    if (return_when == ReturnWhen::first_exception && future.failed()) {
+      future.mark_retrieved();
+      release();
+    }
   }
 };
 

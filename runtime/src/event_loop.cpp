@@ -47,6 +47,8 @@ LoopCore& EventLoop::core_for(const char* call) const {
 
 void EventLoop::run_forever() { core_->run_forever(); }
 
+void EventLoop::require_runnable() const { core_->require_runnable(); }
+
 void EventLoop::run_until_done(const AnyFuture& future, bool own_task) {
   if (&future.state().loop() != core_.get()) {
     throw UsageError(UsageError::Reason::wrong_loop,
@@ -115,7 +117,8 @@ Handle EventLoop::schedule_threadsafe(detail::HandleNode* node, const char* name
   NodeGuard guard(*node);
   Handle handle{detail::Ref<detail::HandleNode>(node)};
   node->queued = true;
-  if (!core_->inbox->push(*node)) core_->require_open("call_soon_threadsafe()");
+  // Not require_open(): `closed` belongs to the loop's thread.
+  if (!core_->inbox->push(*node)) LoopCore::throw_closed("call_soon_threadsafe()");
   guard.dismiss();
   return handle;
 }

@@ -20,6 +20,7 @@ FutureState::~FutureState() {
 }
 
 void FutureState::dispose() noexcept {
+  if (first_ != nullptr && !loop_->closed && kept_by_source()) return;
   if (unretrieved_) {
     unretrieved_ = false;
     ++refs_;  // describe() and a handler may make handles of their own
@@ -120,18 +121,9 @@ void FutureState::throw_not_settable(const char* call) const {
                           (cancelled() ? "cancelled" : "done") + " already. Test done() first.");
 }
 
-void FutureState::add_callback(HandleNode& node) noexcept {
-  node.future = this;
-  if (done()) {
-    retain();  // S2
-    loop_->schedule(node);
-    return;
-  }
-  node.next = nullptr;
-  node.previous = first_ == nullptr ? nullptr : last_;
-  (first_ == nullptr ? first_ : last_->next) = &node;
-  last_ = &node;
-  node.listed = true;
+void FutureState::schedule_callback(HandleNode& node) noexcept {
+  retain();  // S2
+  loop_->schedule(node);
 }
 
 bool FutureState::remove_callback(HandleNode& node) noexcept {

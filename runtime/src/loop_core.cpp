@@ -16,11 +16,6 @@ COIR_TLS LoopCore* running_loop = nullptr;
 
 namespace {
 
-// A turn with ready work polls at least once in this many turns and callbacks: a poll costs 30 switches, so it is
-// shared by about as many, and descriptors wait at most for as long as these take.
-constexpr unsigned max_turns_without_poll = 16;
-constexpr unsigned max_handles_without_poll = 256;
-
 // Memory of finished tasks' stacks: kept for the largest number in use during this and the previous period.
 constexpr auto memory_period = std::chrono::seconds(1);
 constexpr std::size_t always_kept_fibers = 16;
@@ -107,7 +102,7 @@ void LoopCore::require_thread(const char* call) const {
   run_current();
 }
 
-void LoopCore::run_forever() {
+void LoopCore::require_runnable() const {
   require_open("run_forever()");
   if (running) {
     throw UsageError(UsageError::Reason::loop_is_running,
@@ -119,6 +114,10 @@ void LoopCore::run_forever() {
                      "run_forever() or run_until_complete(): Cannot run the event loop while another loop is running "
                      "on this thread. Use that loop, get_running_loop(), or run this one on a thread of its own.");
   }
+}
+
+void LoopCore::run_forever() {
+  require_runnable();
   fibers::report_overflows(report_stack_overflow);
   fibers.enter_thread();
   thread = std::this_thread::get_id();
@@ -177,11 +176,12 @@ void LoopCore::wait_for_work() {
 }
 
 void LoopCore::collect() {
-  if (poller.active() != 0 && (++turns_since_poll_ >= max_turns_without_poll ||
-                               handles_since_poll_ >= max_handles_without_poll || clock.is_virtual())) {
+  if (poll_due()) {
     poller.wait(Duration::zero(), next);
     turns_since_poll_ = 0;
     handles_since_poll_ = 0;
+  } else {
+    ++turns_since_poll_;
   }
   if (!inbox->empty()) next.append(inbox->take());
   if (!timers.empty()) {
@@ -217,6 +217,7 @@ void LoopCore::run_callback(HandleNode& node) {
   if (!node.cancelled.load(std::memory_order_acquire)) {
     if (tracer != nullptr) trace(TraceEvent::Kind::callback_runs, nullptr, node.future, node.name);
     node.running = true;
+    running_callback = &node;
     try {
       node.invoke();
     } catch (const KeyboardInterrupt&) {
@@ -229,11 +230,15 @@ void LoopCore::run_callback(HandleNode& node) {
               .subject = describe(node)});
     }
     node.running = false;
+    running_callback = nullptr;
     if (leaving != nullptr) update_host_only();
   }
-  if (!node.persistent || node.cancelled.load(std::memory_order_relaxed)) node.drop();
-  if (FutureState* future = std::exchange(node.future, nullptr)) future->release();
+  FutureState* const future = std::exchange(node.future, nullptr);
+  // Nobody else holds the node: destroying it drops the callable, too, at one virtual call less.
+  const bool last = !node.shared && node.refs == 1;
+  if (!last && (!node.persistent || node.cancelled.load(std::memory_order_relaxed))) node.drop();
   node.release();
+  if (future != nullptr) future->release();
 }
 
 /// Gives the task a fiber. False: it ended before its first step, cancelled or for want of a stack.
@@ -304,7 +309,7 @@ void LoopCore::execute(TaskState& task) noexcept {
   task.FutureState::release();  // T3
 }
 
-fibers::Fiber& LoopCore::run_tasks(void* first_task) noexcept {
+COIR_RETURN_BY_JUMP fibers::Fiber& LoopCore::run_tasks(void* first_task) noexcept {
   auto* task = static_cast<TaskState*>(first_task);
   LoopCore& core = task->loop();
   fibers::Fiber& self = *core.pool.running;
@@ -414,7 +419,8 @@ void LoopCore::close() {
 void LoopCore::report(const ExceptionContext& context) noexcept {
   if (!exception_handler || owner == nullptr) return default_report(context);
   try {
-    exception_handler(*owner, context);
+    const ExceptionHandler handler = exception_handler;  // which may replace itself
+    handler(*owner, context);
   } catch (const KeyboardInterrupt&) {
     leaving = std::current_exception();
   } catch (const SystemExit&) {

@@ -49,6 +49,9 @@ class LoopCore {
   }
 
   void run_forever();
+  /// Errors    UsageError (loop_is_closed, loop_is_running) if run_forever() would refuse
+  void require_runnable() const;
+  [[noreturn]] static void throw_closed(const char* call);
   void close();
   void schedule(HandleNode& node) noexcept {
     node.queued = true;
@@ -92,6 +95,7 @@ class LoopCore {
   TaskState* oldest_task = nullptr;
   TaskState* newest_task = nullptr;
   Job* newest_job = nullptr;
+  HandleNode* running_callback = nullptr;  // valid while one runs
   std::thread::id thread;      // that runs the loop; valid while running
   std::uint64_t turns = 0;
   std::size_t task_count = 0;
@@ -108,7 +112,6 @@ class LoopCore {
  private:
   friend struct DebugLayout;
   ~LoopCore();
-  [[noreturn]] static void throw_closed(const char* call);
   void require_thread(const char* call) const;
 
   void turn();
@@ -131,11 +134,16 @@ class LoopCore {
     if (!timers.empty() || poller.active() != 0 || !inbox->empty()) [[unlikely]] collect();
     current = next.take();
   }
+  bool poll_due() const noexcept {
+    return poller.active() != 0 && (turns_since_poll_ + 1 >= max_turns_without_poll ||
+                                    handles_since_poll_ >= max_handles_without_poll || clock.is_virtual());
+  }
   /// The next entry if it can be switched to from a fiber: a step of a task that has a fiber, or can begin on one.
   [[gnu::always_inline]] TaskState* next_step() noexcept {
     if (host_only) return nullptr;
     if (current == nullptr) {
-      if (next.empty() || stopping) return nullptr;
+      // A poll wants 3 KiB for its events: on the host's stack, not on that of a task.
+      if (next.empty() || stopping || poll_due()) return nullptr;
       begin_turn();
     }
     HandleNode* node = current;
@@ -164,6 +172,11 @@ class LoopCore {
   }
   /// False if no stack can be had; the host then tries again and fails the task with the reason.
   bool give_fiber(TaskState& task) noexcept;
+
+  // A turn with ready work polls at least once in this many turns and callbacks: a poll costs 30 switches, so it is shared
+  // by about as many, and descriptors wait at most for as long as these take.
+  static constexpr unsigned max_turns_without_poll = 16;
+  static constexpr unsigned max_handles_without_poll = 256;
 
   // Links of the list of all loops, for debuggers: loops appear and go under loops_mutex_. Untyped, because that is how
   // they are read.

@@ -45,10 +45,12 @@ class InterruptNode final : public detail::HandleNode {
 
   void invoke() override {
     posted_.store(false);
-    if (!std::exchange(cancelled_main_, true) && main_.cancel()) {
-      if (signals() < 2) return;
+    if (signals() == 1 && !main_.done()) {
+      main_.cancel();
+      cancelled_main_ = true;
+      return;
     }
-    if (signals() >= 2) throw KeyboardInterrupt("SIGINT, twice");
+    throw KeyboardInterrupt("SIGINT");
   }
   void drop() noexcept override {}
   void destroy() noexcept override { delete this; }
@@ -126,8 +128,12 @@ EventLoop& Runner::get_loop() { return impl_->loop; }
 void Runner::require_runnable() {
   if (detail::running_loop != nullptr) {
     throw UsageError(UsageError::Reason::loop_is_running,
-                     "run() cannot be called from a running event loop: this is a callback of it, on the loop's own "
-                     "stack. Start a task with create_task(); inside a task run(fn) works and just calls fn.");
+                     "run() called inside the callback " +
+                         (detail::running_loop->running_callback != nullptr
+                              ? detail::describe(*detail::running_loop->running_callback)
+                              : std::string("of an exception handler")) +
+                         ": run() cannot be called from a running event loop. Start a task with create_task(); inside "
+                         "a task run(fn) works and just calls fn.");
   }
   impl_->loop.core_for("run()");
 }

@@ -37,7 +37,7 @@ class SleepState final : public FutureState, public TimerNode {
 
 }  // namespace
 
-void sleep_for(Duration duration) {
+COIR_RETURN_BY_JUMP void sleep_for(Duration duration) {
   TaskState& task = require_task("sleep()");
   if (duration <= Duration::zero()) return yield_once(task);
   LoopCore& core = task.loop();

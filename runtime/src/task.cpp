@@ -45,7 +45,7 @@ bool TaskState::cancel(std::string message) {
   if (waiting_on_ != nullptr && may_throw) {
     // Kept: cancelling may complete it, and whoever waits on it may be the last to hold it.
     const Ref<FutureState> awaited(waiting_on_);
-    if (awaited->cancel(message)) return true;
+    if (awaited->cancel(message)) return passed_on_ = true;
   }
   must_cancel_ = true;
   must_message_ = message.empty() ? nullptr : std::make_unique<std::string>(std::move(message));
@@ -65,6 +65,23 @@ namespace {
 
 }  // namespace
 
+/// After an await, with a cancel() outstanding. A CancelledError that the awaited future brings is the delivery; its
+/// message, of the first request, stands. Any other outcome gives way to a request that the future did not take.
+void TaskState::deliver_cancel(FutureState& awaited) {
+  passed_on_ = false;
+  const bool requested = std::exchange(must_cancel_, false);
+  if (awaited.cancelled()) throw CancelledError(awaited.cancel_message());
+  if (awaited.failed()) {  // a gather is never cancelled: it fails with a CancelledError
+    try {
+      std::rethrow_exception(awaited.reason());
+    } catch (const CancelledError&) {
+      throw;
+    } catch (...) {
+    }
+  }
+  if (requested) throw_cancelled(std::move(must_message_));
+}
+
 void start_task(TaskState& task) {
   LoopCore& core = task.loop();
   core.add_task(task);
@@ -72,7 +89,7 @@ void start_task(TaskState& task) {
   if (core.tracer != nullptr) core.trace(TraceEvent::Kind::task_created, &task);
 }
 
-void suspend_until_done(FutureState& awaited, TaskState& task) {
+COIR_RETURN_BY_JUMP void suspend_until_done(FutureState& awaited, TaskState& task) {
   LoopCore& core = task.loop();
   if (&awaited == &task) [[unlikely]] throw_cannot_await(awaited);
   if (core.tracer != nullptr) [[unlikely]] {
@@ -82,19 +99,19 @@ void suspend_until_done(FutureState& awaited, TaskState& task) {
   awaited.add_callback(task);
   task.waiting_on_ = &awaited;
   if (task.must_cancel_ && !unwinding(core)) [[unlikely]] {
-    if (awaited.cancel(task.must_message_ ? *task.must_message_ : std::string())) task.must_cancel_ = false;
+    if (awaited.cancel(task.must_message_ ? *task.must_message_ : std::string())) {
+      task.must_cancel_ = false;
+      task.passed_on_ = true;
+    }
   }
   core.leave_task();
   task.waiting_on_ = nullptr;
   task.HandleNode::future = nullptr;
   if (core.tracer != nullptr) [[unlikely]] core.trace(TraceEvent::Kind::unblocks, &task, &awaited);
-  if (task.must_cancel_ && !unwinding(core)) [[unlikely]] {
-    task.must_cancel_ = false;
-    throw_cancelled(std::move(task.must_message_));
-  }
+  if ((task.must_cancel_ || task.passed_on_) && !unwinding(core)) [[unlikely]] task.deliver_cancel(awaited);
 }
 
-void yield_once(TaskState& task) {
+COIR_RETURN_BY_JUMP void yield_once(TaskState& task) {
   LoopCore& core = task.loop();
   if (core.tracer != nullptr) [[unlikely]] core.trace(TraceEvent::Kind::yields, &task);
   core.schedule(task);
@@ -126,10 +143,12 @@ TaskState& require_task(const char* call) {
                          ": no event loop runs on this thread. Start one with coir::run(fn) and do this inside fn, or "
                          "hand the work to a loop of another thread with run_coroutine_threadsafe(fn, loop).");
   }
+  const HandleNode* callback = running_loop->running_callback;
   throw UsageError(UsageError::Reason::outside_task,
-                   std::string(call) +
-                       " in a callback of the event loop, on the loop's own stack, which cannot be suspended. Start a "
-                       "task for it: create_task([...] { ... }), or use add_done_callback().");
+                   std::string(call) + " inside the callback " +
+                       (callback != nullptr ? describe(*callback) : std::string("of an exception handler")) +
+                       ": it runs on the loop's own stack, which cannot be suspended. Start a task for it, "
+                       "create_task([...] { ... }), or use add_done_callback().");
 }
 
 LoopCore& require_running_loop(const char* call) {

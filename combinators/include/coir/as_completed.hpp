@@ -65,7 +65,7 @@ class AsCompleted {
 /// Errors    Advancing throws TimeoutError once the deadline, counted from this call, has passed and what finished
 ///           before it has been handed out. UsageError outside a task. Failures stay in the futures.
 /// Cancel    CancelledError from advancing. Neither that, nor the deadline, nor leaving early cancels the futures.
-/// Lifetime  The range holds the futures; destroying it unregisters.
+/// Lifetime  The range holds the futures; destroying it unregisters. Tasks may share it: each future goes to one.
 /// Cost      Three allocations and one for each future.
 /// Source    CPython 3.13 tasks.py as_completed, asynchronous form; there callables start in no particular order
 template <std::ranges::input_range Range>

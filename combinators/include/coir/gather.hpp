@@ -2,6 +2,7 @@
 // Runs several things side by side and collects their results. asyncio.gather.
 #pragma once
 
+#include <concepts>
 #include <ranges>
 #include <type_traits>
 #include <utility>
@@ -41,7 +42,7 @@ template <class A>
 concept GatherRange = std::ranges::input_range<A> && !FutureLike<A>;
 
 template <class A>
-concept GatherChild = !GatherRange<A> && !std::same_as<std::remove_cvref_t<A>, ReturnExceptions>;
+concept GatherChild = FutureLike<A> || std::invocable<std::decay_t<A>&>;
 
 }  // namespace detail
 
@@ -61,16 +62,64 @@ concept GatherChild = !GatherRange<A> && !std::same_as<std::remove_cvref_t<A>, R
 /// Cancel    cancel() passes on to every unfinished child, and is false if none took it. The result then fails with
 ///           CancelledError (it is not cancelled() itself) when the first child ends cancelled; with return_exceptions
 ///           when all have ended.
-/// Lifetime  The result holds the children. Dropping it stops nothing.
+/// Lifetime  The result holds the children. Dropping it stops nothing, callbacks that were added to it run all the same.
 /// Cost      Two allocations and one for each unfinished child, besides the tasks.
-/// Source    CPython 3.13 tasks.py gather. A failed child of a gather that nobody holds reports itself.
-template <detail::GatherChild... A>
-auto gather(A&&... awaitables) {
-  return detail::gather_tuple<false>(SourceLocation(), std::forward<A>(awaitables)...);
+/// Source    CPython 3.13 tasks.py gather. A failed child of a gather dropped before it was done reports itself.
+// A default argument cannot follow a pack, and the tasks made here should say where: hence one form for each number of
+// children up to five. Tasks of larger gathers are created at an unknown place.
+template <detail::GatherChild... T>
+auto gather(T&&... children) {
+  return detail::gather_tuple<false>(SourceLocation(), std::forward<T>(children)...);
 }
-template <detail::GatherChild... A>
-auto gather(ReturnExceptions, A&&... awaitables) {
-  return detail::gather_tuple<true>(SourceLocation(), std::forward<A>(awaitables)...);
+template <detail::GatherChild A>
+auto gather(A&& a, SourceLocation where = SourceLocation::current()) {
+  return detail::gather_tuple<false>(where, std::forward<A>(a));
+}
+template <detail::GatherChild A, detail::GatherChild B>
+auto gather(A&& a, B&& b, SourceLocation where = SourceLocation::current()) {
+  return detail::gather_tuple<false>(where, std::forward<A>(a), std::forward<B>(b));
+}
+template <detail::GatherChild A, detail::GatherChild B, detail::GatherChild C>
+auto gather(A&& a, B&& b, C&& c, SourceLocation where = SourceLocation::current()) {
+  return detail::gather_tuple<false>(where, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c));
+}
+template <detail::GatherChild A, detail::GatherChild B, detail::GatherChild C, detail::GatherChild D>
+auto gather(A&& a, B&& b, C&& c, D&& d, SourceLocation where = SourceLocation::current()) {
+  return detail::gather_tuple<false>(where, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c),
+                                     std::forward<D>(d));
+}
+template <detail::GatherChild A, detail::GatherChild B, detail::GatherChild C, detail::GatherChild D,
+          detail::GatherChild E>
+auto gather(A&& a, B&& b, C&& c, D&& d, E&& e, SourceLocation where = SourceLocation::current()) {
+  return detail::gather_tuple<false>(where, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c),
+                                     std::forward<D>(d), std::forward<E>(e));
+}
+template <detail::GatherChild... T>
+auto gather(ReturnExceptions, T&&... children) {
+  return detail::gather_tuple<true>(SourceLocation(), std::forward<T>(children)...);
+}
+template <detail::GatherChild A>
+auto gather(ReturnExceptions, A&& a, SourceLocation where = SourceLocation::current()) {
+  return detail::gather_tuple<true>(where, std::forward<A>(a));
+}
+template <detail::GatherChild A, detail::GatherChild B>
+auto gather(ReturnExceptions, A&& a, B&& b, SourceLocation where = SourceLocation::current()) {
+  return detail::gather_tuple<true>(where, std::forward<A>(a), std::forward<B>(b));
+}
+template <detail::GatherChild A, detail::GatherChild B, detail::GatherChild C>
+auto gather(ReturnExceptions, A&& a, B&& b, C&& c, SourceLocation where = SourceLocation::current()) {
+  return detail::gather_tuple<true>(where, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c));
+}
+template <detail::GatherChild A, detail::GatherChild B, detail::GatherChild C, detail::GatherChild D>
+auto gather(ReturnExceptions, A&& a, B&& b, C&& c, D&& d, SourceLocation where = SourceLocation::current()) {
+  return detail::gather_tuple<true>(where, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c),
+                                     std::forward<D>(d));
+}
+template <detail::GatherChild A, detail::GatherChild B, detail::GatherChild C, detail::GatherChild D,
+          detail::GatherChild E>
+auto gather(ReturnExceptions, A&& a, B&& b, C&& c, D&& d, E&& e, SourceLocation where = SourceLocation::current()) {
+  return detail::gather_tuple<true>(where, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c),
+                                     std::forward<D>(d), std::forward<E>(e));
 }
 template <detail::GatherRange Range>
 auto gather(Range&& range, SourceLocation where = SourceLocation::current()) {

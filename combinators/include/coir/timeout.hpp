@@ -75,9 +75,14 @@ decltype(auto) run_with_timeout(std::optional<TimePoint> when, F&& fn) {
       call();
       scope.leave();
     } else {
-      decltype(auto) result = call();
+      using Result = decltype(call());
+      Result result = call();
       scope.leave();
-      return static_cast<decltype(call())>(result);
+      if constexpr (std::is_reference_v<Result>) {
+        return static_cast<Result>(result);
+      } else {
+        return result;
+      }
     }
   } catch (const CancelledError&) {
     if (scope.leave()) throw TimeoutError();

@@ -42,7 +42,7 @@ COIR_EXPORT void wait_until(const std::vector<AnyFuture>& distinct, const WaitOp
 /// Shape     A range of Future<T> or Task<T>, the same type out. Callables are refused: who would hold their tasks?
 /// Suspends  Always, also for futures that are done and for a timeout of zero: two turns.
 /// Errors    std::invalid_argument for an empty range; UsageError outside a task. Never TimeoutError, and no failure of
-///           a future: look at the futures. (first_exception looks at failures, which then count as retrieved.)
+///           a future: look at the futures. (A failure that ends first_exception early counts as retrieved.)
 /// Cancel    CancelledError; the futures run on, uncancelled, as they do after a timeout.
 /// Cost      Three allocations and one for each future.
 /// Source    CPython 3.13 tasks.py wait, which returns unordered sets

@@ -206,6 +206,7 @@ class COIR_EXPORT EventLoop {
   Handle schedule_threadsafe(detail::HandleNode* node, const char* name);
   TimerHandle schedule_at(detail::TimerNode* node, const char* name);
   void watch(int fd, bool writer, detail::HandleNode* node, const char* name);
+  void require_runnable() const;
   void run_until_done(const AnyFuture& future, bool own_task);
 
   struct Release {

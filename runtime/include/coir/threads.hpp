@@ -58,19 +58,20 @@ std::future<std::invoke_result_t<std::decay_t<Fn>&>> run_coroutine_threadsafe(
   auto future = promise.get_future();
   loop.call_soon_threadsafe(
       [&loop, where, fn = std::decay_t<Fn>(std::forward<Fn>(fn)), promise = std::move(promise)]() mutable {
-        auto body = [fn = std::move(fn), promise = std::move(promise)]() mutable {
-          try {
-            if constexpr (std::is_void_v<R>) {
-              fn();
-              promise.set_value();
-            } else {
-              promise.set_value(fn());
-            }
-          } catch (...) {
-            promise.set_exception(std::current_exception());
-          }
-        };
-        static_cast<void>(loop.create_task(std::move(body), where));
+        const Task<R> task = loop.create_task(std::move(fn), where);
+        // A callback and not a part of the body, so that a task cancelled before its first step arrives, too.
+        task.add_done_callback(
+            [promise = std::move(promise)](Future<R> done) mutable {
+              detail::FutureState& state = done.state();
+              if (state.cancelled() || state.failed()) {
+                promise.set_exception(state.reason());
+              } else if constexpr (std::is_void_v<R>) {
+                promise.set_value();
+              } else {
+                promise.set_value(detail::take_value<R>(state, true));
+              }
+            },
+            "run_coroutine_threadsafe", where);
       },
       "run_coroutine_threadsafe", where);
   return future;

@@ -31,12 +31,12 @@ class COIR_EXPORT AsCompletedCore {
     std::deque<std::size_t> done;      // indices, not handed out yet
     std::size_t unfinished = 0;
     std::size_t expired = 0;           // TimeoutErrors still to be thrown
-    Future<void> waiter;               // of next(), while it waits
+    std::deque<Future<void>> waiters;  // of each next() that waits: tasks may share the range
     TimerHandle timer;
 
     void complete(std::size_t index);
     void expire();
-    void wake();
+    void wake_one();
   };
 
   struct Watched {
@@ -44,7 +44,7 @@ class COIR_EXPORT AsCompletedCore {
     CallbackId callback;
   };
   std::vector<Watched> watched_;
-  std::size_t left_;
+  std::size_t left_;  // not handed out, nor to be handed out to a next() that waits
   std::shared_ptr<State> state_;
 };
 

@@ -19,7 +19,7 @@ namespace coir::detail {
 /// The untyped half: counts children, passes cancellation on.
 ///
 /// A1  The callbacks of the children reach this future through link_, which forgets it when it dies: a gather that
-///     nobody holds does not keep its children, nor they it.
+///     nobody holds does not keep its children, nor they it; unless it has callbacks: then link_ keeps it until done.
 /// A2  left_ distinct children have not reported yet; when it gets to zero the results are collected, once.
 ///
 /// Source    CPython 3.13 tasks.py gather, _GatheringFuture
@@ -27,6 +27,8 @@ class COIR_EXPORT GatherFuture : public FutureState {
  public:
   struct Link {
     GatherFuture* gather = nullptr;
+    bool over = false;  // it was done when it died
+    Ref<FutureState> kept = {};
   };
   /// Registers with the children. Before the future exists, as asyncio does.
   static std::shared_ptr<Link> link_children(const std::vector<AnyFuture>& children,
@@ -40,7 +42,7 @@ class COIR_EXPORT GatherFuture : public FutureState {
                std::vector<std::size_t> first_occurrence, std::shared_ptr<Link> link);
   ~GatherFuture() override;
 
-  /// Stores the results and finishes. `reporting` is the child whose callback runs.
+  /// Stores the results and finishes. `reporting` is the child whose callback runs; null if none does.
   virtual void collect(const FutureState* reporting) = 0;
   /// Whether nobody but this gather can still ask for the child's value, so that it may be moved.
   bool sole_owner(std::size_t child, const FutureState* reporting) const noexcept;
@@ -74,7 +76,8 @@ class COIR_EXPORT GatherFuture : public FutureState {
   const bool return_exceptions_;
 
  private:
-  void child_done(FutureState& child);
+  void child_done(FutureState& child, bool in_callback);
+  bool kept_by_source() noexcept override;
 
   std::vector<AnyFuture> children_;             // as passed
   std::vector<std::size_t> first_occurrence_;   // of each, in children_

@@ -14,7 +14,7 @@ namespace coir::detail {
 /// The untyped half: takes over how the inner future ends, and lets no cancellation through.
 ///
 /// D1  The inner future's callback reaches this one through link_, which forgets it when it is done or dies: repeated
-///     shields of a long task leave nothing behind in it.
+///     shields of a long task leave nothing behind in it. One that has callbacks and no handle is kept until done.
 class COIR_EXPORT ShieldFuture : public FutureState {
  public:
   bool cancel(std::string message) override;
@@ -28,7 +28,9 @@ class COIR_EXPORT ShieldFuture : public FutureState {
  private:
   struct Link {
     ShieldFuture* outer;
+    Ref<FutureState> kept = {};
   };
+  bool kept_by_source() noexcept override;
   void detach() noexcept;
   void inner_done();
 

@@ -14,6 +14,7 @@
 
 #include <coir/detail/export.hpp>
 #include <coir/detail/handle_node.hpp>
+#include <coir/detail/recycler.hpp>
 #include <coir/detail/ref.hpp>
 #include <coir/source_location.hpp>
 
@@ -36,7 +37,7 @@ class TaskState;
 ///
 /// Threads   The loop's. The count is not atomic.
 /// Source    CPython Lib/asyncio/futures.py, class Future.
-class COIR_EXPORT FutureState {
+class COIR_EXPORT FutureState : public Recycled {
  public:
   enum class State : std::uint8_t { pending, cancelled, finished };
 
@@ -84,7 +85,15 @@ class COIR_EXPORT FutureState {
   void finish(std::exception_ptr exception) noexcept;
 
   /// Appends the node and takes its first reference over; schedules it if done. Cost: constant.
-  void add_callback(HandleNode& node) noexcept;
+  void add_callback(HandleNode& node) noexcept {
+    node.future = this;
+    if (done()) [[unlikely]] return schedule_callback(node);
+    node.next = nullptr;
+    node.previous = first_ == nullptr ? nullptr : last_;
+    (first_ == nullptr ? first_ : last_->next) = &node;
+    last_ = &node;
+    node.listed = true;
+  }
   /// Unlinks a node that is still listed here and drops it. False: it is not, any more.
   bool remove_callback(HandleNode& node) noexcept;
 
@@ -93,6 +102,9 @@ class COIR_EXPORT FutureState {
 
  protected:
   virtual ~FutureState();
+  /// The last handle went while callbacks are listed. True: what will complete this future anyway has taken a reference,
+  /// so that they run. Without an override they go with the future, which nobody can complete any more.
+  virtual bool kept_by_source() noexcept { return false; }
   /// The last reference went: reports an unretrieved failure (S3), then deletes.
   void dispose() noexcept;
   void complete(State state) noexcept;
@@ -107,6 +119,7 @@ class COIR_EXPORT FutureState {
   friend struct DebugLayout;
   template <class T>
   friend struct ValueAccess;
+  void schedule_callback(HandleNode& node) noexcept;
   [[noreturn]] void throw_no_value();
   [[noreturn]] void throw_not_settable(const char* call) const;
 

@@ -10,6 +10,7 @@
 
 #include <coir/clock.hpp>
 #include <coir/detail/assert.hpp>
+#include <coir/detail/recycler.hpp>
 #include <coir/source_location.hpp>
 
 namespace coir::detail {
@@ -25,7 +26,7 @@ class LoopCore;
 ///
 /// Threads   The loop's, but for nodes marked `shared`: those are counted atomically, and cancelled is then the only
 ///           field that another thread may write.
-class COIR_EXPORT HandleNode {
+class COIR_EXPORT HandleNode : public Recycled {
  public:
   enum class Role : std::uint8_t { callback, task_step };
 
@@ -135,7 +136,7 @@ class NodeQueue {
     return node;
   }
   /// All of it as a chain; the queue is empty afterwards. Moving the two pointers of a queue instead compiles to one
-  /// 16-byte load behind two 8-byte stores, which the processor cannot forward: 2 ns a turn (bench/yield_bench).
+  /// 16-byte load behind two 8-byte stores, which the processor cannot forward: a stall in every turn.
   HandleNode* take() noexcept { return std::exchange(head_, nullptr); }
   /// Moves all of `other` behind what is here, in constant time.
   void append(NodeQueue&& other) noexcept { append(std::exchange(other.head_, nullptr), other.tail_); }

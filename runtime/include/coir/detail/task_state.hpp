@@ -26,6 +26,8 @@ namespace coir::detail {
 /// T2  fiber is set from the first step to the end of the body. A task cancelled before its first step never has one.
 /// T3  The loop holds one reference while the task is unfinished.
 /// T4  must_cancel asks the next await that is not reached while unwinding to throw CancelledError, once.
+/// T5  passed_on is set only while it waits on a future that has taken over a cancel(): that await throws, unless the
+///     future got a value or another failure all the same.
 ///
 /// Source    CPython Lib/asyncio/tasks.py, class Task; the loop's strong reference is ours.
 class COIR_EXPORT TaskState : public FutureState, public HandleNode {
@@ -64,6 +66,7 @@ class COIR_EXPORT TaskState : public FutureState, public HandleNode {
   friend COIR_EXPORT void suspend_until_done(FutureState& awaited, TaskState& task);
   friend COIR_EXPORT void yield_once(TaskState& task);
   friend struct DebugLayout;
+  void deliver_cancel(FutureState& awaited);
 
   fibers::Fiber* fiber_ = nullptr;             // T2
   FutureState* waiting_on_ = nullptr;          // T1; the awaiting frame holds a reference
@@ -74,6 +77,7 @@ class COIR_EXPORT TaskState : public FutureState, public HandleNode {
   std::uint64_t id_;
   int cancel_requests_ = 0;
   bool must_cancel_ = false;  // T4
+  bool passed_on_ = false;    // T5
 };
 
 /// The task whose step runs on this thread; null in a callback and outside of a loop.
