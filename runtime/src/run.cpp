@@ -50,7 +50,7 @@ class InterruptNode final : public detail::HandleNode {
       cancelled_main_ = true;
       return;
     }
-    throw KeyboardInterrupt("SIGINT");
+    throw KeyboardInterrupt(signals() == 1 ? "SIGINT" : "SIGINT, twice");
   }
   void drop() noexcept override {}
   void destroy() noexcept override { delete this; }

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT
+#include "combinators_test.hpp"
+
+#include <functional>
+#include <iterator>
+#include <list>
+#include <memory>
+#include <ranges>
+#include <type_traits>
+
+namespace coir::test {
+namespace {
+
+class AsCompletedTest : public CombinatorTest {
+ protected:
+  auto returning(Duration delay, std::string value) {
+    return [delay, value = std::move(value)] {
+      sleep(delay);
+      return value;
+    };
+  }
+  using Call = std::function<std::string()>;
+};
+
+static_assert(std::input_iterator<AsCompleted<int>::iterator>);
+static_assert(std::ranges::input_range<AsCompleted<void>>);
+static_assert(std::is_same_v<std::ranges::range_reference_t<AsCompleted<int>>, Future<int>&>);
+
+// CPython: test_tasks.py, BaseTaskTests.test_as_completed.
+TEST_F(AsCompletedTest, FuturesComeInTheOrderOfCompletion) {
+  run([&] {
+    const std::vector<Call> calls{returning(20ms, "b"), returning(150ms, "c"), returning(10ms, "a")};
+    for (Future<std::string>& next : as_completed(calls)) mark(await(next));
+  });
+  EXPECT_EQ(events, (Trace{"10 a", "20 b", "150 c"}));
+}
+
+// G9. CPython: test_tasks.py, BaseTaskTests.test_as_completed_same_tasks_in_as_out.
+TEST_F(AsCompletedTest, TheFuturesAreTheVeryOnesThatWereGiven) {
+  run([&] {
+    const std::vector tasks{create_task([] { return 0; }), create_task([] { return 1; })};
+    std::vector<Future<int>> out;
+    for (Future<int>& next : as_completed(tasks)) {
+      EXPECT_TRUE(next.done());
+      out.push_back(next);
+    }
+    EXPECT_EQ(out, (std::vector<Future<int>>{tasks[0], tasks[1]}));
+  });
+}
+
+// G9. CPython: test_tasks.py, BaseTaskTests.test_as_completed_with_timeout.
+TEST_F(AsCompletedTest, AtTheDeadlineAdvancingThrowsAndCancelsNothing) {
+  run([&] {
+    auto a = create_task(returning(100ms, "a"));
+    auto b = create_task(returning(150ms, "b"));
+    mark(ending_of([&] {
+      for (Future<std::string>& next : as_completed(std::vector{a, b}, 120ms)) mark(next.result());
+    }));
+    EXPECT_EQ(b.cancelling(), 0);
+    EXPECT_EQ(await(b), "b");
+  });
+  EXPECT_EQ(events, (Trace{"100 a", "120 TimeoutError"}));
+}
+
+// G9.
+TEST_F(AsCompletedTest, WhatFinishedInTimeComesFirstThenOneTimeoutErrorForEachOther) {
+  run([&] {
+    std::vector<Task<std::string>> tasks;
+    for (const auto& [delay, name] : {std::pair{1, "a"}, {2, "b"}, {50, "c"}, {60, "d"}}) {
+      tasks.push_back(create_task(returning(delay * 100ms, name)));
+    }
+    auto range = as_completed(tasks, 1s);
+    sleep(2s);
+    auto it = range.begin();
+    trace(await(*it));
+    ++it;
+    trace(it->result());
+    trace(ending_of([&] { ++it; return 0; }));
+    trace(ending_of([&] { ++it; return 0; }));
+    ++it;
+    EXPECT_EQ(it, range.end());
+    ++it;
+    EXPECT_EQ(it, range.end());
+    wait(tasks);
+  });
+  EXPECT_EQ(events, (Trace{"a", "b", "TimeoutError", "TimeoutError"}));
+}
+
+// CPython: test_tasks.py, BaseTaskTests.test_as_completed_with_unused_timeout.
+TEST_F(AsCompletedTest, ADeadlineThatIsNotReachedLeavesNoTimer) {
+  run([&] {
+    for (Future<std::string>& next : as_completed(std::vector{returning(10ms, "a")}, 1s)) mark(await(next));
+    EXPECT_EQ(loop().stats().timers, loop().stats().cancelled_timers);
+  });
+  EXPECT_EQ(events, Trace{"10 a"});
+}
+
+// CPython: test_tasks.py, BaseTaskTests.test_as_completed_resume_iterator.
+TEST_F(AsCompletedTest, IterationGoesOnWhereItWasLeft) {
+  run([&] {
+    std::vector<int> collected;
+    auto range = as_completed(std::views::iota(0, 4) | std::views::transform([](int i) { return [i] { return i; }; }));
+    for (Future<int>& next : range) {
+      collected.push_back(await(next));
+      if (collected.size() == 2) break;
+    }
+    EXPECT_EQ(collected.size(), 2U);
+    for (Future<int>& next : range) collected.push_back(await(next));
+    EXPECT_EQ(collected, (std::vector{0, 1, 2, 3}));
+  });
+}
+
+// CPython: test_tasks.py, BaseTaskTests.test_as_completed_concurrent.
+TEST_F(AsCompletedTest, WhatItYieldsMayBeWaitedForTogether) {
+  run([&] {
+    std::vector<Future<std::string>> out;
+    const std::vector<Call> calls{returning(50ms, "a"), returning(50ms, "b")};
+    for (Future<std::string>& next : as_completed(calls)) out.push_back(next);
+    EXPECT_EQ(await(gather(out)), (std::vector<std::string>{"a", "b"}));
+  });
+}
+
+// CPython: test_tasks.py, BaseTaskTests.test_as_completed_reverse_wait, and what asyncio's queue gives for free.
+TEST_F(AsCompletedTest, TwoTasksMayShareOneRange) {
+  run([&] {
+    const std::vector<Call> calls{returning(10ms, "a"), returning(20ms, "b"), returning(30ms, "c")};
+    auto range = as_completed(calls);
+    const auto use = [&](const char* name) {
+      return [&, name] {
+        for (Future<std::string>& next : range) mark(name + (" " + await(next)));
+        mark(std::string(name) + " ends");
+      };
+    };
+    await(gather(use("1"), use("2")));
+  });
+  EXPECT_EQ(events, (Trace{"10 1 a", "20 2 b", "20 2 ends", "30 1 c", "30 1 ends"}));
+}
+
+TEST_F(AsCompletedTest, AWakeUpThatMeetsACancellationGoesToTheNextWaiter) {
+  run([&] {
+    const auto one = future<int>();
+    const auto two = future<int>();
+    auto range = as_completed(std::vector{one, two});
+    auto first = create_task([&] { static_cast<void>(range.begin()); });
+    auto second = create_task([&] { mark("got " + std::to_string(await(*range.begin()))); });
+    sleep(0ms);
+    one.add_done_callback([&] { first.cancel(); });  // behind the wake-up of `first`
+    one.set_result(1);
+    await(second);
+    EXPECT_TRUE(first.cancelled());
+  });
+  EXPECT_EQ(events, Trace{"0 got 1"});
+}
+
+TEST_F(AsCompletedTest, CancellingOneOfTwoThatShareARangeLeavesTheOther) {
+  run([&] {
+    auto range = as_completed(std::vector<Call>{returning(10ms, "a")});
+    auto first = create_task([&] { static_cast<void>(range.begin()); });
+    auto second = create_task([&] { mark(await(*range.begin())); });
+    sleep(1ms);
+    first.cancel();
+    EXPECT_EQ(ending_of([&] { await(first); }), "CancelledError");
+    await(second);
+  });
+  EXPECT_EQ(events, Trace{"10 a"});
+}
+
+// G9. CPython: test_tasks.py, BaseTaskTests.test_as_completed_duplicate_coroutines.
+TEST_F(AsCompletedTest, AFutureGivenTwiceComesOnce) {
+  run([&] {
+    auto ham = create_task([] { return std::string("ham"); });
+    auto spam = create_task([] { return std::string("spam"); });
+    for (Future<std::string>& next : as_completed(std::vector{ham, ham, spam, ham})) trace(await(next));
+  });
+  EXPECT_EQ(events, (Trace{"ham", "spam"}));
+}
+
+// CPython: test_tasks.py, BaseTaskTests.test_as_completed_coroutine_without_loop, _use_running_loop.
+TEST_F(AsCompletedTest, NeedsATask) {
+  EXPECT_THROW(as_completed(std::vector{done_future(1)}), UsageError);
+  EXPECT_THROW(as_completed(std::vector<Call>{returning(1ms, "")}), UsageError);
+  loop().call_soon([&] { EXPECT_THROW(as_completed(std::vector{done_future(1)}), UsageError); });
+  run_ready();
+}
+
+// G10.
+TEST_F(AsCompletedTest, CallablesStartInTheOrderOfTheArguments) {
+  run([&] {
+    std::list<std::function<int()>> calls;
+    for (int i = 0; i < 8; ++i) calls.emplace_back([this, i] { trace(std::to_string(i)); return i; });
+    for (Future<int>& next : as_completed(calls)) trace("got " + std::to_string(await(next)));
+  });
+  EXPECT_EQ(events, (Trace{"0", "1", "2", "3", "4", "5", "6", "7", "got 0", "got 1", "got 2", "got 3", "got 4",
+                           "got 5", "got 6", "got 7"}));
+}
+
+TEST_F(AsCompletedTest, DoneFuturesComeInTheOrderOfTheArguments) {
+  run([&] {
+    for (Future<int>& next : as_completed(std::vector{done_future(3), done_future(1), done_future(2)})) {
+      trace(std::to_string(await(next)));
+    }
+  });
+  EXPECT_EQ(events, (Trace{"3", "1", "2"}));
+}
+
+TEST_F(AsCompletedTest, OfNothingIsEmptyAndDoesNotSuspend) {
+  run([&] {
+    EXPECT_EQ(turns_of([&] {
+                for (Future<int>& next : as_completed(std::vector<Future<int>>(), 1s)) ADD_FAILURE() << next.result();
+              }),
+              0U);
+  });
+}
+
+TEST_F(AsCompletedTest, FailuresStayInTheFutures) {
+  run([&] {
+    const std::vector<Call> calls{[]() -> std::string { throw Boom("1"); }, returning(1ms, "2"),
+                                  []() -> std::string { throw CancelledError("3"); }};
+    for (Future<std::string>& next : as_completed(calls)) mark(ending_of([&] { await(next); }));
+  });
+  EXPECT_EQ(events, (Trace{"0 Boom: 1", "0 CancelledError: 3", "1 returned"}));
+}
+
+TEST_F(AsCompletedTest, LeavingEarlyStopsNothingAndLeavesNothingBehind) {
+  run([&] {
+    auto slow = create_task(worker("slow", 10ms));
+    const auto never = future<int>();
+    for (int i = 0; i < 50; ++i) {
+      for (Future<int>& next : as_completed(std::vector<Future<int>>{slow, done_future(1), never}, 1h)) {
+        EXPECT_EQ(next.result(), 1);
+        break;
+      }
+    }
+    CallbackCount left_behind(loop(), "as_completed");
+    await(slow);
+    sleep(1ms);
+    EXPECT_EQ(left_behind(), 0);
+    EXPECT_EQ(never.state().references(), 1U);
+  });
+  EXPECT_EQ(events, Trace{"10 slow done"});
+}
+
+TEST_F(AsCompletedTest, CancelledWhileItWaitsItCancelsNothingAndLosesNothing) {
+  run([&] {
+    auto one = create_task(worker("one", 10ms, 1));
+    auto two = create_task(worker("two", 20ms, 2));
+    auto consumer = create_task([&] {
+      auto range = as_completed(std::vector{one, two});
+      EXPECT_EQ(ending_of([&] { range.begin(); return 0; }), "CancelledError: pause");
+      for (Future<int>& next : range) mark("got " + std::to_string(next.result()));
+    });
+    sleep(1ms);
+    consumer.cancel("pause");
+    await(consumer);
+  });
+  EXPECT_EQ(events, (Trace{"10 one done", "10 got 1", "20 two done", "20 got 2"}));
+}
+
+TEST_F(AsCompletedTest, WhatCompletesInTheTurnOfTheDeadlineAndBeforeItCounts) {
+  run([&] {
+    const auto early = future<int>();
+    const auto late = future<int>();
+    loop().call_later(10ms, [&] { early.set_result(1); });
+    sleep(9ms);
+    mark(ending_of([&] {
+      for (Future<int>& next : as_completed(std::vector{early, late}, 1ms)) mark(std::to_string(next.result()));
+    }));
+  });
+  // Its callback comes a turn behind the deadline, as in CPython.
+  EXPECT_EQ(events, Trace{"10 TimeoutError"});
+}
+
+TEST_F(AsCompletedTest, ValuesMayBeMoveOnly) {
+  run([&] {
+    for (auto& next : as_completed(std::vector{create_task([] { return std::make_unique<int>(1); })})) {
+      EXPECT_EQ(*await(std::move(next)), 1);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace coir::test
