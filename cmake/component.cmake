@@ -4,6 +4,7 @@
 add_library(coir_warnings INTERFACE)
 target_compile_options(coir_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wold-style-cast -Woverloaded-virtual
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # gcc.gnu.org/PR105651: false alarms on "text" + std::string
   $<$<BOOL:${COIR_WERROR}>:-Werror>)
 
 if(COIR_SANITIZE)
@@ -25,10 +26,12 @@ function(coir_component name)
     PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${ARG_HEADERS})
   target_compile_features(coir_${name} PUBLIC cxx_std_20)
   # Frame pointers: fibers are walked by debuggers and profilers that know no better. No PLT: a call less per switch.
-  target_compile_options(coir_${name} PRIVATE -fno-omit-frame-pointer -fno-plt)
+  # No interposition: without that promise GCC neither inlines nor calls directly what the library exports.
+  target_compile_options(coir_${name} PRIVATE -fno-omit-frame-pointer -fno-plt -fno-semantic-interposition)
   target_link_libraries(coir_${name} PRIVATE $<BUILD_INTERFACE:coir_warnings>)
   set_target_properties(coir_${name} PROPERTIES
     EXPORT_NAME ${name}
+    DEFINE_SYMBOL ""
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
     POSITION_INDEPENDENT_CODE ON

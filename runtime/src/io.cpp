@@ -33,7 +33,11 @@ class FdWait final : public FutureState, public HandleNode {
     forget();
     if (!done()) finish();
   }
-  void drop() noexcept override {}
+  /// Somebody took the descriptor away, by add_reader() or remove_reader() and their like, or the loop closed: nothing will
+  /// ever end this wait.
+  void drop() noexcept override {
+    if (!done()) FutureState::cancel({});
+  }
   void destroy() noexcept override { FutureState::release(); }
 
  private:

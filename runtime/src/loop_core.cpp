@@ -151,6 +151,8 @@ void LoopCore::wait_for_work() {
   timers.prune();
   const std::optional<TimePoint> deadline = timers.next_deadline();
   std::optional<Duration> timeout;
+  const TimePoint now = clock.now();
+  give_memory_back(now);
   if (clock.is_virtual()) {
     poller.wait(Duration::zero(), next);
     if (!next.empty()) return;
@@ -163,8 +165,6 @@ void LoopCore::wait_for_work() {
       }
     }
   } else {
-    const TimePoint now = clock.now();
-    give_memory_back(now);
     if (deadline) timeout = *deadline - now;
     timeout = limit_for_memory(timeout);
   }

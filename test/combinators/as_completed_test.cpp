@@ -5,6 +5,7 @@
 #include <iterator>
 #include <list>
 #include <memory>
+#include <optional>
 #include <ranges>
 #include <type_traits>
 
@@ -99,7 +100,9 @@ TEST_F(AsCompletedTest, ADeadlineThatIsNotReachedLeavesNoTimer) {
 TEST_F(AsCompletedTest, IterationGoesOnWhereItWasLeft) {
   run([&] {
     std::vector<int> collected;
-    auto range = as_completed(std::views::iota(0, 4) | std::views::transform([](int i) { return [i] { return i; }; }));
+    std::vector<std::function<int()>> callables;
+    for (int i = 0; i < 4; ++i) callables.emplace_back([i] { return i; });
+    auto range = as_completed(callables);
     for (Future<int>& next : range) {
       collected.push_back(await(next));
       if (collected.size() == 2) break;
@@ -154,15 +157,18 @@ TEST_F(AsCompletedTest, AWakeUpThatMeetsACancellationGoesToTheNextWaiter) {
 
 TEST_F(AsCompletedTest, CancellingOneOfTwoThatShareARangeLeavesTheOther) {
   run([&] {
-    auto range = as_completed(std::vector<Call>{returning(10ms, "a")});
+    auto range = as_completed(std::vector<Call>{returning(10ms, "a"), returning(20ms, "b")});
     auto first = create_task([&] { static_cast<void>(range.begin()); });
     auto second = create_task([&] { mark(await(*range.begin())); });
     sleep(1ms);
     first.cancel();
     EXPECT_EQ(ending_of([&] { await(first); }), "CancelledError");
     await(second);
+    mark(await(*range.begin()));
+    EXPECT_TRUE(range.begin() == range.end());
+    EXPECT_THROW(*range.begin(), std::bad_optional_access) << "behind the end";
   });
-  EXPECT_EQ(events, Trace{"10 a"});
+  EXPECT_EQ(events, (Trace{"10 a", "20 b"}));
 }
 
 // G9. CPython: test_tasks.py, BaseTaskTests.test_as_completed_duplicate_coroutines.

@@ -6,7 +6,6 @@
 #include <functional>
 #include <list>
 #include <memory>
-#include <ranges>
 #include <set>
 #include <type_traits>
 #include <variant>
@@ -17,7 +16,7 @@ namespace {
 class GatherShapeTest : public CombinatorTest {};
 
 template <class... A>
-using Gathered = decltype(gather(std::declval<A>()...))::value_type;
+using Gathered = typename decltype(gather(std::declval<A>()...))::value_type;
 
 using Fn = std::function<int()>;
 static_assert(std::is_same_v<Gathered<Future<int>, Task<std::string>, Future<void>>,
@@ -132,7 +131,8 @@ TEST_F(GatherShapeTest, TakesAnyRange) {
     EXPECT_EQ(await(gather(tasks)), (std::vector{1, 2, 3}));
     const std::array futures{done_future(4), done_future(5)};
     EXPECT_EQ(await(gather(futures)), (std::vector{4, 5}));
-    const auto callables = std::views::iota(6, 9) | std::views::transform([](int i) { return [i] { return i; }; });
+    std::list<std::function<int()>> callables;
+    for (int i = 6; i < 9; ++i) callables.emplace_back([i] { return i; });
     EXPECT_EQ(await(gather(callables)), (std::vector{6, 7, 8}));
     EXPECT_EQ(await(gather(std::vector{create_task([] { return true; })})), std::vector{true});
   });

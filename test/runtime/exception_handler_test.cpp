@@ -87,7 +87,8 @@ TEST_F(ExceptionHandlerTest, AHandlerThatThrowsIsReportedByTheDefaultOne) {
 }
 
 TEST_F(ExceptionHandlerTest, AHandlerMayLeaveTheLoop) {  // L7: the one exception with this role
-  loop().set_exception_handler([](EventLoop&, const ExceptionContext&) { throw KeyboardInterrupt("from the handler"); });
+  loop().set_exception_handler(
+      [](EventLoop&, const ExceptionContext&) { throw KeyboardInterrupt("from the handler"); });
   loop().call_soon([] { throw std::out_of_range("x"); });
   loop().call_soon(note("next"));
   EXPECT_EQ(ending_of([&] { loop().run_forever(); }), "coir::KeyboardInterrupt: from the handler");

@@ -322,5 +322,21 @@ TEST_F(IoTest, ManyDescriptorsAtOnce) {
   });
 }
 
+TEST_F(IoTest, AWaitWhoseDescriptorIsTakenAwayEndsCancelled) {
+  const DescriptorPair pipe(make_pipe());
+  run([&] {
+    auto removed = create_task([&] { await_readable(pipe[0]); });
+    sleep(0s);
+    EXPECT_TRUE(loop().remove_reader(pipe[0]));
+    EXPECT_EQ(ending_of([&] { await(removed); }), "CancelledError: ");
+
+    auto replaced = create_task([&] { await_readable(pipe[0]); });
+    sleep(0s);
+    loop().add_reader(pipe[0], [] {});
+    EXPECT_EQ(ending_of([&] { await(replaced); }), "CancelledError: ");
+    loop().remove_reader(pipe[0]);
+  });
+}
+
 }  // namespace
 }  // namespace coir::test

@@ -154,11 +154,11 @@ TEST_F(MisuseTest, ARefusedRunDoesNotStartItsCallable) {  // L11: CPython looks 
 }
 
 TEST_F(MisuseTest, CloseOfARunningLoop) {  // L13
-  loop().call_soon(
-      [&] { expect_usage_error(Reason::loop_is_running, "Cannot close a running event loop", [&] { loop().close(); }); });
-  run([&] {
+  const auto check = [&] {
     expect_usage_error(Reason::loop_is_running, "Cannot close a running event loop", [&] { loop().close(); });
-  });
+  };
+  loop().call_soon(check);
+  run(check);
   EXPECT_FALSE(loop().is_closed());
 }
 

@@ -29,7 +29,8 @@ TEST_F(StackFailureTest, ATaskWithoutAStackFailsAndTheLoopGoesOn) {
   run_ready();
   EXPECT_THROW(task.result(), fibers::StackAllocationError);
   EXPECT_THROW(task.result(), std::bad_alloc);
-  EXPECT_NE(describe(task.exception()).find("no fiber stack: mmap of"), std::string::npos) << describe(task.exception());
+  const std::string reason = describe(task.exception());
+  EXPECT_NE(reason.find("no fiber stack: mmap of"), std::string::npos) << reason;
   EXPECT_TRUE(cancelled.cancelled()) << "needs no stack";
   EXPECT_EQ(captured.use_count(), 1) << "the body is destroyed";
   EXPECT_EQ(events, (Trace{"done", "timer"}));

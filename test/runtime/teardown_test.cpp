@@ -43,7 +43,8 @@ TEST_F(TeardownTest, ASuspendedTaskIsReportedAndItsStackNeverUnwound) {  // X4, 
     return 0;
   });
   EXPECT_TRUE(child.exited_with(0)) << child.output;
-  EXPECT_TRUE(child.says("Task was destroyed but it is pending! Its stack is never unwound and leaks.")) << child.output;
+  EXPECT_TRUE(child.says("Task was destroyed but it is pending! Its stack is never unwound and leaks."))
+      << child.output;
   EXPECT_TRUE(child.says("Task 'stuck' created at teardown_test.cpp:")) << child.output;
   EXPECT_TRUE(child.says("waiting on Future created at teardown_test.cpp:")) << child.output;
   EXPECT_FALSE(child.says("unwound\n")) << child.output;

@@ -32,7 +32,7 @@ class AsCompleted {
 
     iterator() = default;
     explicit iterator(AsCompleted& range) : range_(&range) { ++*this; }
-    Future<T>& operator*() const { return range_->futures_[*index_]; }
+    Future<T>& operator*() const { return range_->futures_[index_.value()]; }
     Future<T>* operator->() const { return &**this; }
     /// Suspends  until the next future is done. Errors: TimeoutError; advancing again goes on with the next one.
     iterator& operator++() {

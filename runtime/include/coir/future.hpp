@@ -180,17 +180,21 @@ class [[nodiscard]] Future : public AnyFuture {
     set_exception(std::make_exception_ptr(std::move(exception)));
   }
 
-  using AnyFuture::add_done_callback;
+  /// As AnyFuture's; fn may also take a Future<T>.
   template <class Fn>
-    requires(!std::invocable<std::decay_t<Fn>&> && !std::invocable<std::decay_t<Fn>&, AnyFuture> &&
-             std::invocable<std::decay_t<Fn>&, Future<T>>)
   CallbackId add_done_callback(Fn&& fn, const char* name = nullptr,
                                SourceLocation where = SourceLocation::current()) const {
-    return AnyFuture::add_done_callback(
-        [fn = std::forward<Fn>(fn)](AnyFuture done) mutable {
-          fn(Future<T>(detail::Ref<detail::FutureState>(&done.state())));
-        },
-        name, where);
+    if constexpr (std::invocable<std::decay_t<Fn>&>) {
+      return AnyFuture::add_done_callback(std::forward<Fn>(fn), name, where);
+    } else {
+      static_assert(std::invocable<std::decay_t<Fn>&, Future<T>>,
+                    "a done-callback takes nothing, an AnyFuture, or a Future of the same type");
+      return AnyFuture::add_done_callback(
+          [fn = std::forward<Fn>(fn)](AnyFuture done) mutable {
+            fn(Future<T>(detail::Ref<detail::FutureState>(&done.state())));
+          },
+          name, where);
+    }
   }
 };
 

@@ -13,7 +13,8 @@ namespace coir {
 ///           add_reader() (add_writer()) holds it; std::system_error if the kernel cannot poll it (EBADF; EPERM: a
 ///           regular file).
 /// Cancel    CancelledError; the descriptor is deregistered inside cancel() already, so that it may be closed and its
-///           number reused before this task runs again (cpython#131728).
+///           number reused before this task runs again (cpython#131728). add_reader() and remove_reader() (add_writer(),
+///           remove_writer()) on the descriptor take it away: the wait then ends as cancelled.
 /// Lifetime  The descriptor must stay open until it returns.
 /// Source    CPython selector_events.py sock_recv and its kin, without the system call
 COIR_EXPORT void await_readable(int fd);

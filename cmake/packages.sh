@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# For sourcing: which Debian 12 packages coir needs, and how to get them.
+
+# The library and the demo.
+demo_packages=(
+  build-essential g++ cmake ninja-build pkg-config ccache
+  libboost1.81-dev libboost-context1.81-dev libspdlog-dev
+  libcurl4-openssl-dev libxml2-dev libmicrohttpd-dev
+  python3.11-doc  # the site that the demo checks
+)
+
+# The rest of what cmake/test.sh runs.
+test_packages=(
+  "${demo_packages[@]}"
+  clang libclang-rt-14-dev llvm  # llvm: symbols in sanitizer reports of clang
+  libgtest-dev libbenchmark-dev
+  python3 valgrind gdb git
+)
+
+# install_missing PACKAGE...: touches nothing if all are there, and never removes a package to make room.
+install_missing() {
+  if ! command -v apt-get >/dev/null; then
+    echo "Not a Debian system: these packages, or their like, have to be there: $*"
+    return 0
+  fi
+  local package missing=()
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null | grep -q ' installed$' || missing+=("$package")
+  done
+  if [[ ${#missing[@]} -eq 0 ]]; then
+    return 0
+  fi
+  local as_root=()
+  if [[ $(id -u) -ne 0 ]]; then
+    as_root=(sudo)
+  fi
+  echo "==> Installing ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends --no-remove "${missing[@]}" >/dev/null
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Everything that must hold, on Debian 12: installs what is missing, then builds and tests coir four times.
+#
+#   tsan      gcc, Debug, ThreadSanitizer
+#   asan      gcc, Debug, AddressSanitizer and UndefinedBehaviorSanitizer; examples and the demo too
+#   clang     clang, Debug; every public header compiled alone
+#   release   gcc, Release; benchmarks (built, not timed), installed and embedded consumers as well
+#
+# Usage: cmake/test.sh [configuration]...    default: all four. Exit status 0 if everything passed.
+# Details stay in build/<configuration>/{build,test}.log. The last lines are ctest's summary of the last configuration.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+source cmake/packages.sh
+
+install_missing "${test_packages[@]}"
+
+if command -v ccache >/dev/null; then
+  export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+  # Another clone of the same sources hits, too.
+  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
+fi
+jobs=$(nproc)
+
+# ThreadSanitizer of GCC 12 does not start where addresses are randomised by more than 28 bits.
+plain_addresses=()
+if [[ $(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28) -gt 28 ]] && setarch -R true 2>/dev/null; then
+  plain_addresses=(setarch -R)
+fi
+
+failed=()
+configurations=("$@")
+if [[ ${#configurations[@]} -eq 0 ]]; then
+  configurations=(tsan asan clang release)
+fi
+last=${configurations[-1]}
+
+fail() {  # configuration, what, log
+  echo "    $1: $2 failed, the end of $3:"
+  tail -n 60 "$3"
+  failed+=("$1 ($2)")
+}
+
+for configuration in "${configurations[@]}"; do
+  folder=build/$configuration
+  mkdir -p "$folder"
+
+  echo "==> $configuration: configure and build"
+  start=$SECONDS
+  build_command=("${plain_addresses[@]}" cmake --build --preset "$configuration" -j "$jobs" -- -k 0)
+  if ! { cmake --preset "$configuration" && "${build_command[@]}"; } >"$folder/build.log" 2>&1; then
+    fail "$configuration" build "$folder/build.log"
+    continue
+  fi
+  built=$((SECONDS - start))
+
+  echo "==> $configuration: test"
+  start=$SECONDS
+  test_command=("${plain_addresses[@]}" ctest --preset "$configuration" -j "$jobs")
+  if [[ $configuration == "$last" ]]; then
+    echo "    built in $built s"
+    "${test_command[@]}" 2>&1 | tee "$folder/test.log" || failed+=("$configuration (test)")
+  elif "${test_command[@]}" >"$folder/test.log" 2>&1; then
+    echo "    $configuration: $(grep 'tests passed' "$folder/test.log") (build $built s, tests $((SECONDS - start)) s)"
+  else
+    fail "$configuration" test "$folder/test.log"
+  fi
+done
+
+if [[ ${#failed[@]} -gt 0 ]]; then
+  printf -v list '%s, ' "${failed[@]}"
+  echo "FAILED: ${list%, }" >&2
+  exit 1
+fi

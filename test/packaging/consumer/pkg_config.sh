@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Usage: pkg_config.sh COMPILER LIBDIR WORK. Builds and runs a user of the coir installed in LIBDIR with the compiler
+# and pkg-config alone. The headers are not system headers here: they must be free of warnings.
+set -euo pipefail
+compiler=$1 libdir=$2 work=$3
+here=$(dirname "$(readlink -f "$0")")
+
+export PKG_CONFIG_PATH=$libdir/pkgconfig
+mkdir -p "$work"
+set -x
+# shellcheck disable=SC2046
+"$compiler" -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror \
+  "$here/use_coir.cpp" -o "$work/use_coir" $(pkg-config --cflags --libs coir) -Wl,-rpath,"$libdir"
+"$work/use_coir"
