@@ -30,20 +30,19 @@ void abandon(LoopCore& core) noexcept {
 
 void EventLoop::Release::operator()(LoopCore* core) const noexcept { core->release(); }
 
-EventLoop::EventLoop(const LoopOptions& options) : core_(new LoopCore(*this, options)) {}
+EventLoop::EventLoop(const LoopOptions& options) : core_(new LoopCore(*this, options)) {
+  checked_ = core_->debug;
+}
 
 EventLoop::~EventLoop() {
   COIR_CHECK(!core_->running, "an EventLoop destroyed while it runs");
-  core_->close();
+  close();
   if (core_->task_count != 0) abandon(*core_);
   core_->owner = nullptr;
   if (set_loop == this) set_loop = nullptr;
 }
 
-LoopCore& EventLoop::core_for(const char* call) const {
-  core_->require_open(call);
-  return *core_;
-}
+void EventLoop::check(const char* call) const { core_->require_open(call); }
 
 void EventLoop::run_forever() { core_->run_forever(); }
 
@@ -77,7 +76,11 @@ void EventLoop::stop() {
   if (core_->tracer != nullptr) core_->trace(TraceEvent::Kind::stop, nullptr);
 }
 
-void EventLoop::close() { core_->close(); }
+void EventLoop::close() {
+  // First: what closing drops may run destructors that call this loop. A running loop refuses to close.
+  if (!core_->running) checked_ = true;
+  core_->close();
+}
 bool EventLoop::is_running() const noexcept { return core_->running; }
 bool EventLoop::is_closed() const noexcept { return core_->closed; }
 TimePoint EventLoop::time() const { return core_->clock.now(); }
@@ -102,13 +105,15 @@ class NodeGuard {
 }  // namespace
 
 Handle EventLoop::schedule_soon(detail::HandleNode* node, const char* name) {
-  NodeGuard guard(*node);
-  core_->require_open("call_soon()");
-  guard.dismiss();
+  if (checked_) [[unlikely]] {
+    NodeGuard guard(*node);
+    check("call_soon()");
+    guard.dismiss();
+  }
   node->name = name;
-  Handle handle{detail::Ref<detail::HandleNode>(node)};
+  node->refs = 2;  // the queue's and the handle's
   core_->schedule(*node);
-  return handle;
+  return Handle{detail::Ref<detail::HandleNode>::adopt(node)};
 }
 
 Handle EventLoop::schedule_threadsafe(detail::HandleNode* node, const char* name) {
@@ -172,6 +177,7 @@ void EventLoop::default_exception_handler(const ExceptionContext& context) { cor
 
 void EventLoop::set_debug(bool on) {
   core_->debug = on;
+  checked_ = on || core_->closed;
   core_->update_host_only();
 }
 bool EventLoop::get_debug() const noexcept { return core_->debug; }

@@ -197,7 +197,10 @@ class COIR_EXPORT EventLoop {
   void set_tracer(Tracer* tracer) noexcept;
 
   /// For the templates above.
-  detail::LoopCore& core_for(const char* call) const;
+  detail::LoopCore& core_for(const char* call) const {
+    if (checked_) [[unlikely]] check(call);
+    return *core_;
+  }
   detail::LoopCore& core() const noexcept { return *core_; }
 
  private:
@@ -207,11 +210,13 @@ class COIR_EXPORT EventLoop {
   TimerHandle schedule_at(detail::TimerNode* node, const char* name);
   void watch(int fd, bool writer, detail::HandleNode* node, const char* name);
   void require_runnable() const;
+  void check(const char* call) const;
   void run_until_done(const AnyFuture& future, bool own_task);
 
   struct Release {
     void operator()(detail::LoopCore* core) const noexcept;
   };
+  bool checked_ = false;  // closed, or in debug mode: then each call is checked, out of line
   std::unique_ptr<detail::LoopCore, Release> core_;  // the last future of the loop may outlive this object
 };
 
