@@ -10,12 +10,16 @@
 namespace coir::test {
 namespace {
 
-#if defined(__SANITIZE_THREAD__)
-constexpr std::size_t many = 5'000;  // ThreadSanitizer knows 8,128 threads and fibers at once
-#elif defined(__SANITIZE_ADDRESS__) || !defined(NDEBUG)
-constexpr std::size_t many = 20'000;  // unoptimised stacks are larger, and sanitizers have limits of their own
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// ThreadSanitizer knows 8,128 threads and fibers at once. What the kernel counts is mostly the sanitizer's own memory.
+constexpr std::size_t many = 2'000;
+constexpr bool kernel_counts_are_ours = false;
+#elif !defined(NDEBUG)
+constexpr std::size_t many = 20'000;  // unoptimised stacks are four times as large
+constexpr bool kernel_counts_are_ours = true;
 #else
 constexpr std::size_t many = 1'000'000;
+constexpr bool kernel_counts_are_ours = true;
 #endif
 
 class MemoryTest : public RuntimeTest {
@@ -35,7 +39,7 @@ class MemoryTest : public RuntimeTest {
 };
 
 TEST_F(MemoryTest, ManySuspendedTasksAreGuardedSmallAndGivenBack) {
-  [[maybe_unused]] const std::size_t before = resident_bytes();
+  const std::size_t before = resident_bytes();
   const std::size_t mappings_before = mappings();
   run([&] {
     auto gate = loop().create_future<void>();
@@ -48,11 +52,13 @@ TEST_F(MemoryTest, ManySuspendedTasksAreGuardedSmallAndGivenBack) {
       ASSERT_EQ(stats.fibers.leased, many + 1);
       if (stats.fibers.stacks.guard == fibers::Guard::madvise) {
         EXPECT_EQ(stats.fibers.stacks.unguarded, 0U);
-        EXPECT_LT(mappings() - mappings_before, 1000U);
+        if (kernel_counts_are_ours) {
+          EXPECT_LT(mappings() - mappings_before, 1000U);
+        }
       }
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(NDEBUG)
-      EXPECT_LT((resident_bytes() - before) / many, 5368U) << "5 GiB for a million";
-#endif
+      if (kernel_counts_are_ours) {
+        EXPECT_LT((resident_bytes() - before) / many, 5368U) << "5 GiB for a million";
+      }
       gate.set_result();
       await(tasks.back());
     }
@@ -61,7 +67,9 @@ TEST_F(MemoryTest, ManySuspendedTasksAreGuardedSmallAndGivenBack) {
     const std::size_t busy = resident_bytes();
     for (int i = 0; i < 4; ++i) sleep(2s);
     EXPECT_LE(loop().stats().fibers.idle, 16U);
-    EXPECT_LT(resident_bytes() + many * 2048, busy);
+    if (kernel_counts_are_ours) {
+      EXPECT_LT(resident_bytes() + many * 2048, busy);
+    }
   });
 }
 
