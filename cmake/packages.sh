@@ -8,6 +8,7 @@ demo_packages=(
   libboost1.81-dev libboost-context1.81-dev libspdlog-dev
   libcurl4-openssl-dev libxml2-dev libmicrohttpd-dev
   python3.11-doc  # the site that the demo checks
+  valgrind  # its header: a library built without it would stay so when test.sh comes later
 )
 
 # The rest of what cmake/test.sh runs.
@@ -15,7 +16,7 @@ test_packages=(
   "${demo_packages[@]}"
   clang libclang-rt-14-dev llvm  # llvm: symbols in sanitizer reports of clang
   libgtest-dev libbenchmark-dev
-  python3 valgrind gdb git
+  python3 gdb git
 )
 
 # install_missing PACKAGE...: touches nothing if all are there, and never removes a package to make room.
