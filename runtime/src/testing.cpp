@@ -4,6 +4,7 @@
 #include <string>
 
 #include "loop_core.hpp"
+#include "stop_when_done.hpp"
 
 namespace coir {
 
@@ -33,7 +34,7 @@ bool run_until_stalled(EventLoop& loop) {
 namespace detail {
 
 void run_main_virtual(EventLoop& loop, const AnyFuture& main) {
-  main.add_done_callback([&loop] { loop.stop(); }, "stop the loop");
+  const StopWhenDone stop_when_done(loop, main);
   const bool stalled = run_until_stalled(loop);
   if (main.done()) return;
   if (!stalled) {

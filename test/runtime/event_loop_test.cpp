@@ -176,6 +176,15 @@ TEST_F(EventLoopTest, RunUntilCompleteTakesItsCallbackBack) {  // test_run_until
   loop().call_later(1s, note("later"));
   EXPECT_TRUE(run_until_stalled(loop()));
   EXPECT_EQ(events, (Trace{"later"}));
+  EXPECT_THROW(loop().run_until_complete([] { throw KeyboardInterrupt("of the task"); }), KeyboardInterrupt);
+  loop().call_soon([this] {
+    loop().call_soon([this] {
+      trace("a turn later");
+      loop().stop();
+    });
+  });
+  loop().run_forever();  // would end a turn earlier if a stop() of the task's were still scheduled
+  EXPECT_EQ(events, (Trace{"later", "a turn later"}));
 }
 
 // test_run_until_complete_loop_orphan_future_close_loop
@@ -259,6 +268,14 @@ TEST_F(EventLoopTest, DebugModeComesFromTheEnvironment) {
   ::setenv("COIR_DEBUG", "0", 1);
   EXPECT_FALSE(EventLoop().get_debug());
   ::unsetenv("COIR_DEBUG");
+}
+
+// CPython: test_base_events.py, test_set_debug.
+TEST_F(EventLoopTest, DebugModeIsSwitchedOnAndOff) {
+  loop().set_debug(true);
+  EXPECT_TRUE(loop().get_debug());
+  loop().set_debug(false);
+  EXPECT_FALSE(loop().get_debug());
 }
 
 }  // namespace

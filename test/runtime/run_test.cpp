@@ -237,5 +237,33 @@ TEST_F(RunTest, AKeyboardInterruptOfMainDrainsAndLeaves) {  // R2, L7
   EXPECT_EQ(events, (Trace{"cancelled"}));
 }
 
+TEST_F(RunTest, ARunnerThatAKeyboardInterruptLeftRunsAgain) {  // L7
+  Runner runner(options());
+  EXPECT_THROW(runner.run([] { throw KeyboardInterrupt("main"); }), KeyboardInterrupt);
+  EXPECT_EQ(runner.run([] { return sleep(1s, 1); }), 1);
+}
+
+// CPython: test_runners.py, test_asyncio_run_debug, test_non_debug, test_debug.
+TEST_F(RunTest, DebugModeIsAnOption) {
+  for (const bool debug : {false, true}) {
+    RunOptions with = options();
+    with.loop.debug = debug;
+    EXPECT_EQ(coir::run([] { return get_running_loop().get_debug(); }, with), debug);
+    Runner runner(with);
+    EXPECT_EQ(runner.get_loop().get_debug(), debug);
+  }
+}
+
+// CPython: test_runners.py, test_explicit_close, test_double_close; there get_loop() throws once it is closed.
+TEST_F(RunTest, ClosingARunnerClosesItsLoop) {
+  Runner runner(options());
+  EventLoop& of_the_runner = runner.get_loop();
+  EXPECT_FALSE(of_the_runner.is_closed());
+  runner.close();
+  EXPECT_TRUE(of_the_runner.is_closed());
+  runner.close();
+  EXPECT_EQ(&runner.get_loop(), &of_the_runner);
+}
+
 }  // namespace
 }  // namespace coir::test
