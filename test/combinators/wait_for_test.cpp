@@ -209,6 +209,23 @@ TEST_F(WaitForTest, CancellingItCancelsTheTask) {
   EXPECT_EQ(elapsed_ms(), 0);
 }
 
+// CPython: test_waitfor.py, test_wait_for_blocking, test_none_timeout, test_cancel_blocking_wait_for.
+TEST_F(WaitForTest, TheLongestTimeIsNoDeadline) {
+  constexpr auto for_ever = std::chrono::hours::max();
+  run([&] {
+    EXPECT_EQ(wait_for([] { return std::string("done"); }, for_ever), "done");
+    auto task = create_task(worker("task", 100ms, 1));
+    EXPECT_EQ(wait_for(shield(task), for_ever), 1);
+    EXPECT_TRUE(task.done());
+    auto blocked = create_task([this] { await(future<void>()); });
+    auto waiting = create_task([&] { wait_for(blocked, for_ever); });
+    loop().call_soon([&] { waiting.cancel(); });
+    EXPECT_EQ(ending_of([&] { await(waiting); }), "CancelledError");
+    EXPECT_TRUE(blocked.cancelled());
+  });
+  EXPECT_EQ(events, Trace{"100 task done"});
+}
+
 // W3. CPython: test_waitfor.py, test_wait_for_issue86296.
 TEST_F(WaitForTest, CancelledInTheTurnInWhichTheTaskFinishedItIsCancelled) {
   run([&] {

@@ -42,11 +42,14 @@ TEST_F(CancellationTest, CancelsWhatTheTaskWaitsOnAtOnce) {  // T2 test_cancel_i
     auto future = loop().create_future<void>();
     auto task = create_task([&] { await(future); });
     sleep(0s);
+    EXPECT_EQ(task.waiting_on(), future);
     EXPECT_TRUE(task.cancel("stop"));
     EXPECT_TRUE(future.cancelled());
     EXPECT_FALSE(task.done());
     sleep(0s);
     EXPECT_TRUE(task.cancelled());
+    EXPECT_FALSE(task.waiting_on());
+    EXPECT_FALSE(task.cancel());
     EXPECT_EQ(ending_of([&] { await(task); }), "CancelledError: stop");
   });
 }
@@ -103,6 +106,14 @@ TEST_F(CancellationTest, OfOneselfArrivesAtTheNextAwaitThatSuspends) {  // T7
       trace("past the sleep");
     });
     EXPECT_EQ(ending_of([&] { await(task); }), "CancelledError: self");
+    auto asleep = create_task([] {
+      current_task().cancel();
+      sleep(100s);
+    });
+    EXPECT_THROW(await(asleep), CancelledError);
+    EXPECT_TRUE(asleep.cancelled());
+    EXPECT_FALSE(asleep.cancel());
+    EXPECT_EQ(elapsed_ms(), 0);
   });
   EXPECT_EQ(events, (Trace{"past the done future"}));
 }

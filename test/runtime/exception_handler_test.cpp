@@ -58,9 +58,12 @@ TEST_F(ExceptionHandlerTest, AnythingThrownIsReported) {  // L6
 TEST_F(ExceptionHandlerTest, WithoutAHandlerItIsLogged) {
   loop().set_exception_handler({});
   loop().call_soon([] { throw std::out_of_range("x"); }, "thrower");
+  loop().call_later(1s, [] { throw std::out_of_range("y"); }, "timer");
   run_ready();
   EXPECT_TRUE(logged("error Exception in callback 'thrower'")) << log();
   EXPECT_TRUE(logged("std::out_of_range: x")) << log();
+  EXPECT_TRUE(logged("error Exception in callback 'timer'")) << log();
+  EXPECT_TRUE(logged("std::out_of_range: y")) << log();
 }
 
 TEST_F(ExceptionHandlerTest, UnretrievedFailuresAreLoggedWithNameAndPlace) {  // F6

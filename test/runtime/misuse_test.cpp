@@ -115,6 +115,17 @@ TEST_F(MisuseTest, RunInACallback) {
   EXPECT_TRUE(checked);
 }
 
+// CPython: test_runners.py, test_recursive_run.
+TEST_F(MisuseTest, RunOfARunnerInATask) {
+  Runner runner({.loop = {.clock = &clock}, .handle_sigint = false});
+  runner.run([&] {
+    expect_usage_error(Reason::loop_is_running, "run() cannot be called from a running event loop",
+                       [&] { runner.run([this] { trace("ran"); }); });
+    sleep(0s);
+  });
+  EXPECT_EQ(events, Trace{});
+}
+
 TEST_F(MisuseTest, RunInATaskJustCalls) {
   run([&] {
     const AnyTask self = current_task();

@@ -15,8 +15,10 @@ TEST_F(SleepTest, ZeroAndLessTakeExactlyOneTurnAndNoTimer) {  // S1
       EXPECT_EQ(turns_of([&] { sleep(duration); }), 1U);
       EXPECT_EQ(loop().stats().timers, 0U);
     }
+    loop().call_soon(note("called meanwhile"));
     EXPECT_EQ(sleep(0s, std::string("passed through")), "passed through");
-    EXPECT_EQ(sleep(1s, 7), 7);
+    EXPECT_EQ(events, (Trace{"called meanwhile"}));
+    EXPECT_EQ(sleep(500ms, 7) + sleep(500ms, 8), 15);
     EXPECT_EQ(elapsed_ms(), 1000);
   });
 }

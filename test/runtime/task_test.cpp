@@ -264,5 +264,40 @@ TEST_F(TaskTest, ErrnoIsItsOwn) {  // X8
   });
 }
 
+// CPython: test_tasks.py, test_task_class, test_future_subclass.
+TEST_F(TaskTest, IsAFutureOfTheLoopThatMadeIt) {
+  static_assert(std::is_base_of_v<Future<int>, Task<int>>);
+  EventLoop other(LoopOptions{.clock = &clock});
+  auto task = loop().create_task([] { return 1; });
+  auto foreign = other.create_task([] { return 2; });
+  EXPECT_EQ(&task.get_loop(), &loop());
+  EXPECT_EQ(&foreign.get_loop(), &other);
+  EXPECT_EQ(other.run_until_complete(foreign), 2);
+  EXPECT_FALSE(task.done());
+  EXPECT_EQ(loop().run_until_complete(task), 1);
+  EXPECT_EQ(task.result(), 1);
+}
+
+// CPython: test_tasks.py, test_coroutine_non_gen_function_return_future.
+TEST_F(TaskTest, AFutureThatItReturnsIsItsResultAndNotAwaited) {
+  run([&] {
+    auto future = loop().create_future<int>();
+    auto returns = create_task([&] { return future; });
+    EXPECT_EQ(await(returns), future);
+    EXPECT_FALSE(future.done());
+    future.set_result(1);
+  });
+}
+
+// F6. CPython: test_tasks.py, test_tb_logger_not_called_after_cancel.
+TEST_F(TaskTest, CancelOfAFailedOneSilencesIt) {
+  run([&] {
+    auto task = create_task([] { throw std::out_of_range("x"); });
+    sleep(50ms);
+    EXPECT_FALSE(task.cancel());
+    EXPECT_TRUE(task.exception_retrieved());
+  });
+}
+
 }  // namespace
 }  // namespace coir::test

@@ -299,5 +299,16 @@ TEST_F(ThreadsTest, ASubmissionToALoopThatClosesFirstIsABrokenPromise) {  // R4,
   EXPECT_THROW(answer.get(), std::future_error);
 }
 
+// CPython: test_threads.py, test_to_thread_once, test_to_thread_concurrent.
+TEST_F(ThreadsTest, ManyTasksMayUseThreadsAtOnce) {
+  run([&] {
+    std::vector<std::atomic<int>> calls(10);
+    std::vector<Task<void>> tasks;
+    for (auto& count : calls) tasks.push_back(create_task([&count] { to_thread([&count] { ++count; }); }));
+    for (auto& task : tasks) await(task);
+    for (const auto& count : calls) EXPECT_EQ(count, 1);
+  });
+}
+
 }  // namespace
 }  // namespace coir::test
