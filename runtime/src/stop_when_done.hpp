@@ -16,11 +16,12 @@ namespace coir::detail {
 class StopWhenDone {
  public:
   StopWhenDone(EventLoop& loop, const AnyFuture& future)
-      : future_(future), id_(future.add_done_callback(
-                             [&loop, wanted = wanted_] {
-                               if (*wanted) loop.stop();
-                             },
-                             "stop the loop")) {}
+      : future_(future),
+        id_(future.add_done_callback(
+            [&loop, wanted = wanted_] {
+              if (*wanted) loop.stop();
+            },
+            "stop the loop")) {}
   ~StopWhenDone() {
     *wanted_ = false;
     future_.remove_done_callback(id_);

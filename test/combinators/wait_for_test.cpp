@@ -14,7 +14,7 @@ class WaitForTest : public CombinatorTest {};
 static_assert(std::is_same_v<decltype(wait_for(std::declval<Task<int>&>(), 1s)), int>);
 static_assert(std::is_same_v<decltype(wait_for([] {}, 1s)), void>);
 
-/// Takes that long whatever cancels it. CPython: test_waitfor.py, SlowTask.
+/// Takes that long whatever cancels it, as SlowTask in CPython's test_waitfor.py.
 struct SlowTask {
   static constexpr auto duration = 200ms;
   bool exited = false;
@@ -258,7 +258,7 @@ TEST_F(WaitForTest, CancelledWhileItWaitsForACancelledTaskItLeaves) {
   EXPECT_EQ(events, (Trace{"0 clean-up", "500 CancelledError", "1000 cleaned up"}));
 }
 
-// CPython: test_waitfor.py, WaitForShieldTests.test_zero_timeout.
+// CPython: test_waitfor.py, test_zero_timeout.
 TEST_F(WaitForTest, AShieldWithNoTimeIsCancelledAtOnceAndItsTaskRunsOn) {
   run([&] {
     auto task = create_task(worker("task", 10ms));
@@ -272,7 +272,7 @@ TEST_F(WaitForTest, AShieldWithNoTimeIsCancelledAtOnceAndItsTaskRunsOn) {
   EXPECT_EQ(events, Trace{"10 task done"});
 }
 
-// CPython: test_waitfor.py, WaitForShieldTests.test_shielded_timeout.
+// CPython: test_waitfor.py, test_shielded_timeout.
 TEST_F(WaitForTest, AShieldedTaskSurvivesTheDeadline) {
   run([&] {
     auto task = create_task(worker("task", 100ms, 1));

@@ -31,10 +31,12 @@ TEST_F(AwaitTest, OfADoneFutureNeverSuspends) {  // F4, P3
   });
 }
 
+// CPython: test_tasks.py, test_task_basics.
 TEST_F(AwaitTest, OfACallableCallsItInThisTask) {
   run([&] {
     const AnyTask self = current_task();
     EXPECT_EQ(turns_of([&] { EXPECT_EQ(await([&] { return current_task(); }), self); }), 0U);
+    EXPECT_EQ(await([] { return 42; }) + await([] { return 1000; }), 1042);
     EXPECT_THROW(await([] { throw std::out_of_range("x"); }), std::out_of_range);
   });
 }
@@ -121,6 +123,7 @@ TEST_F(AwaitTest, WorksFromDeepWithinPlainFunctions) {
   });
 }
 
+// CPython: test_futures.py, test_uninitialized.
 TEST_F(AwaitTest, OfAnEmptyFutureIsAnError) {
   run([] {
     EXPECT_THROW(await(Future<int>()), InvalidStateError);
@@ -189,6 +192,7 @@ TEST_F(AwaitTest, TryAwaitOfAFutureThatIsCancelledWithAnotherWaiterReturnsIt) { 
   });
 }
 
+// CPython: test_tasks.py, test_ensure_future_future, test_ensure_future_task, test_ensure_future_coroutine.
 TEST_F(AwaitTest, EnsureFutureGivesTheFutureItselfOrATask) {
   auto future = loop().create_future<int>();
   EXPECT_EQ(ensure_future(future), future) << "outside of a loop too";

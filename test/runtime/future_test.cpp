@@ -9,6 +9,7 @@ namespace {
 
 class FutureTest : public RuntimeTest {};
 
+// CPython: test_futures.py, test_initial_state, test_result.
 TEST_F(FutureTest, IsPendingThenDone) {
   auto future = loop().create_future<int>();
   EXPECT_FALSE(future.done());
@@ -22,6 +23,7 @@ TEST_F(FutureTest, IsPendingThenDone) {
   EXPECT_EQ(&future.get_loop(), &loop());
 }
 
+// CPython: test_futures.py, test_initial_state, test_cancel, test_result, test_exception.
 TEST_F(FutureTest, IsCompletedOnce) {  // F1
   auto valued = loop().create_future<int>();
   valued.set_result(1);
@@ -39,6 +41,7 @@ TEST_F(FutureTest, IsCompletedOnce) {  // F1
   EXPECT_THROW(cancelled.result(), CancelledError);
 }
 
+// CPython: test_futures.py, test_future_cancel_message_getter, test_cancel.
 TEST_F(FutureTest, ACancelledOneThrowsItsMessage) {
   auto future = loop().create_future<int>();
   future.cancel("why");
@@ -88,6 +91,7 @@ TEST_F(FutureTest, ACallbackAddedTwiceRunsTwiceAndCannotBeRemovedOnceScheduled) 
   EXPECT_EQ(events, (Trace{"called", "called"}));
 }
 
+// CPython: test_futures.py, test_remove_done_callback.
 TEST_F(FutureTest, ARemovedCallbackDoesNotRunAndIsDestroyedAtOnce) {
   auto future = loop().create_future<int>();
   auto alive = std::make_shared<int>();
@@ -163,6 +167,8 @@ TEST_F(FutureTest, WaitersAndCallbacksShareOneList) {  // F5
   EXPECT_EQ(events, (Trace{"callback 1", "waiter", "callback 2", "later work"}));
 }
 
+// CPython: test_futures.py, test_tb_logger_exception_unretrieved, test_future_exception_never_retrieved,
+// test_future_exception_never_retrieved_debug, test_future_source_traceback.
 TEST_F(FutureTest, AFailureNobodyRetrievedIsReportedOnce) {  // F6
   for (const bool debug : {false, true}) {
     loop().set_debug(debug);
@@ -178,6 +184,7 @@ TEST_F(FutureTest, AFailureNobodyRetrievedIsReportedOnce) {  // F6
   EXPECT_EQ(subjects.at(0).rfind("Future created at future_test.cpp:", 0), 0U);
 }
 
+// CPython: test_futures.py, test_tb_logger_exception_retrieved, test_tb_logger_exception_result_retrieved.
 TEST_F(FutureTest, AFailureThatWasLookedAtIsNotReported) {  // F6
   auto asked = loop().create_future<int>();
   asked.set_exception(std::runtime_error("x"));
@@ -207,7 +214,8 @@ TEST_F(FutureTest, OnesThatArePendingOrHaveAResultGoWithoutAReport) {
   EXPECT_TRUE(reports.empty());
 }
 
-TEST_F(FutureTest, CancelOfAFailedOneSilencesIt) {  // F6 test_tb_logger_not_called_after_cancel
+// CPython: test_futures.py, test_tb_logger_not_called_after_cancel.
+TEST_F(FutureTest, CancelOfAFailedOneSilencesIt) {  // F6
   auto future = loop().create_future<int>();
   future.set_exception(std::runtime_error("x"));
   EXPECT_FALSE(future.cancel());
@@ -246,7 +254,8 @@ TEST_F(FutureTest, AllWaitersGetTheSameExceptionObject) {  // F7, X5
   });
 }
 
-TEST_F(FutureTest, CallbacksMayAddAndRemoveCallbacks) {  // F8 test_schedule_callbacks_list_mutation
+// CPython: test_futures.py, test_schedule_callbacks_list_mutation_1.
+TEST_F(FutureTest, CallbacksMayAddAndRemoveCallbacks) {  // F8
   auto future = loop().create_future<int>();
   CallbackId second;
   future.add_done_callback([&] {
@@ -260,7 +269,9 @@ TEST_F(FutureTest, CallbacksMayAddAndRemoveCallbacks) {  // F8 test_schedule_cal
   EXPECT_EQ(events, (Trace{"first", "second", "added"}));
 }
 
-TEST_F(FutureTest, DestructorsOfCallbacksMayMutateTheList) {  // F8 test_callbacks_remove_*
+// CPython: test_futures.py, test_remove_done_callbacks_list_mutation, test_remove_done_callbacks_list_clear,
+// test_schedule_callbacks_list_mutation_2.
+TEST_F(FutureTest, DestructorsOfCallbacksMayMutateTheList) {  // F8
   auto future = loop().create_future<int>();
   CallbackId last;
   const CallbackId first =

@@ -22,6 +22,7 @@ class RunTest : public RuntimeTest {
   }
 };
 
+// CPython: test_runners.py, test_asyncio_run_return, test_asyncio_run_raises.
 TEST_F(RunTest, ReturnsWhatMainReturnsAndThrowsWhatItThrows) {
   EXPECT_EQ(coir::run([] { return 1; }, options()), 1);
   EXPECT_EQ(*coir::run([] { return std::make_unique<int>(2); }, options()), 2);
@@ -43,7 +44,7 @@ TEST_F(RunTest, MainIsATaskNamedMain) {
       options());
 }
 
-// R1 test_asyncio_run_cancels_hanging_tasks
+// R1. CPython: test_runners.py, test_asyncio_run_cancels_hanging_tasks.
 TEST_F(RunTest, LeftoverTasksAreCancelledAndRunToTheirEnd) {
   coir::run(
       [&] {
@@ -77,6 +78,7 @@ TEST_F(RunTest, LeftoverTasksThatNeverBeganEndWithoutBeginning) {  // R1, T1
   EXPECT_EQ(events, Trace{});
 }
 
+// CPython: test_runners.py, test_asyncio_run_reports_hanging_tasks_errors.
 TEST_F(RunTest, ErrorsAtShutdownAreReported) {  // R1
   coir::run(
       [&] {
@@ -166,6 +168,7 @@ TEST_F(RunTest, ALoopThatWasStoppedIsAnError) {
   });
 }
 
+// CPython: test_runners.py, test_run, test_second_with_block_raises.
 TEST_F(RunTest, ARunnerRunsManyTimesOnOneLoop) {
   Runner runner(options());
   EventLoop* const first = &runner.get_loop();

@@ -88,7 +88,8 @@ TEST_F(SigintTest, TwoInOneTurnLeaveAtOnce) {  // R2
             "coir::KeyboardInterrupt: SIGINT, twice");
 }
 
-TEST_F(SigintTest, EndsTheSleepOfAnIdleLoop) {  // R2 test_interrupt_wait
+// CPython: test_runners.py, test_interrupt_wait.
+TEST_F(SigintTest, EndsTheSleepOfAnIdleLoop) {  // R2
   const pthread_t first_thread = ::pthread_self();
   Future<void> awaited;
   EXPECT_THROW(coir::run([&] {
@@ -194,6 +195,7 @@ TEST_F(SigintTest, AnActionOfTheProgramIsLeftAlone) {
   EXPECT_EQ(caught, 1);
 }
 
+// CPython: test_runners.py, test_signal_install_not_supported_ok.
 TEST_F(SigintTest, OnlyTheFirstThreadHandlesIt) {
   std::thread([] { coir::run([] { EXPECT_TRUE(has_default_action()); }); }).join();
 }

@@ -44,6 +44,7 @@ TEST_F(ThreadsTest, PostsOfEightThreadsAllArriveInOrderOfEachThread) {  // L15
   EXPECT_EQ(arrived, threads * posts);
 }
 
+// CPython: test_events.py, test_call_soon_threadsafe.
 TEST_F(ThreadsTest, APostWakesALoopThatSleeps) {
   EventLoop real;
   std::thread poster;
@@ -69,7 +70,7 @@ TEST_F(ThreadsTest, AHandleMayBeCancelledFromAnotherThreadAndItsCallableDiesOnTh
   EXPECT_EQ(events, Trace{});
 }
 
-// test_call_soon_threadsafe_handle_cancel_other_thread
+// CPython: test_events.py, test_call_soon_threadsafe_handle_cancel_other_thread (of 3.14).
 TEST_F(ThreadsTest, CancelRacesWithRunningWithoutHarm) {
   EventLoop real;
   constexpr int rounds = 2000;
@@ -123,6 +124,7 @@ TEST_F(ThreadsTest, PostsThatRaceWithCloseRunOrAreDroppedOrAreRefused) {
   }
 }
 
+// CPython: test_threads.py, test_to_thread, test_to_thread_exception.
 TEST_F(ThreadsTest, RunInExecutorReturnsValuesAndFailures) {
   run([&] {
     const auto here = std::this_thread::get_id();
@@ -233,7 +235,8 @@ TEST_F(ThreadsTest, AResultThatComesAfterTheLoopIsGoneIsDropped) {  // R5
   EXPECT_FALSE(future.done());
 }
 
-TEST_F(ThreadsTest, RunCoroutineThreadsafeGivesValuesAndFailures) {  // R4 test_run_coroutine_threadsafe_*
+// CPython: test_tasks.py, test_run_coroutine_threadsafe, test_run_coroutine_threadsafe_with_exception.
+TEST_F(ThreadsTest, RunCoroutineThreadsafeGivesValuesAndFailures) {  // R4
   EventLoop real;
   std::thread client([&] {
     EXPECT_EQ(run_coroutine_threadsafe([] { return sleep(0s, 1); }, real).get(), 1);
@@ -246,6 +249,7 @@ TEST_F(ThreadsTest, RunCoroutineThreadsafeGivesValuesAndFailures) {  // R4 test_
   client.join();
 }
 
+// CPython: test_tasks.py, test_run_coroutine_threadsafe_with_timeout.
 TEST_F(ThreadsTest, AThreadThatGivesUpWaitingLeavesTheTaskRunning) {  // R4
   run([&] {
     auto go_on = loop().create_future<void>();
@@ -267,6 +271,7 @@ TEST_F(ThreadsTest, AThreadThatGivesUpWaitingLeavesTheTaskRunning) {  // R4
   });
 }
 
+// CPython: test_tasks.py, test_run_coroutine_threadsafe_task_cancelled.
 TEST_F(ThreadsTest, ATaskThatIsCancelledArrivesAsCancelledErrorAndEndsCancelled) {  // R4
   run([&] {
     auto answer = run_coroutine_threadsafe([] { sleep(1h); }, loop());
