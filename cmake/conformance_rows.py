@@ -9,7 +9,7 @@ A test cites in its comments, above it, behind its name or in its body:
 
     // K1, Q3. CPython: test_locks.py, test_lock, LockTests.test_acquire; test_queues.py, test_order.
 
-that is, numbers of the statements, and names of CPython's tests, with the class where the file has the name twice.
+that is, numbers of the statements, and names of CPython's tests; the class is needed where the file has the name twice.
 
 The document has a table for each file of CPython's, below a heading `### test_locks.py`, and one for each group of
 statements below `## SEMANTICS statement by statement`. Their rows have a status:
@@ -154,14 +154,14 @@ def rows_of(document):
     return tests, statements, summary
 
 
-def plain(name):
-    return name.replace(" (3.14)", "").rpartition(".")[2]
+def same(one, other):
+    """Whether two names of CPython's are of the same test; either may leave the class out."""
+    return one == other or (("." in one) != ("." in other) and one.rpartition(".")[2] == other.rpartition(".")[2])
 
 
 def cites(cited, file, name):
-    """Whether a test cites that row; the class may be left out."""
-    full = name.replace(" (3.14)", "")
-    return (file, full) in cited.tests or (file, plain(full)) in cited.tests
+    """Whether a test cites that row."""
+    return any(at == file and same(test, name.replace(" (3.14)", "")) for at, test in cited.tests)
 
 
 def check_rows(rows, ours, cited_by, what):
@@ -179,14 +179,10 @@ def check_rows(rows, ours, cited_by, what):
 
 
 def check_citations(tests, statements, ours):
-    by_name = collections.defaultdict(list)
-    for (file, name), row in tests.items():
-        by_name[file, name.replace(" (3.14)", "")].append(row)
-        if "." in name:
-            by_name[file, plain(name)].append(row)
     for test, cited in ours.items():
         for file, name in sorted(cited.tests):
-            rows = by_name.get((file, name), [])
+            rows = [row for (at, listed), row in tests.items()
+                    if at == file and same(name, listed.replace(" (3.14)", ""))]
             if not rows:
                 problem(cited.where, f"{test} cites {name}, which {file} in docs/conformance.md has not")
             elif not any(row.status in ("ported", "deviates") for row in rows):
