@@ -7,6 +7,7 @@
 #include <coir/await.hpp>
 
 #include "loop_core.hpp"
+#include "stop_when_done.hpp"
 
 namespace coir {
 
@@ -53,16 +54,14 @@ void EventLoop::run_until_done(const AnyFuture& future, bool own_task) {
     throw UsageError(UsageError::Reason::wrong_loop,
                      "run_until_complete(): " + future.describe() + " is attached to a different loop.");
   }
-  const CallbackId id = future.add_done_callback([this] { stop(); }, "stop the loop");
+  const detail::StopWhenDone stop_when_done(*this, future);
   try {
     core_->run_forever();
   } catch (...) {
-    future.remove_done_callback(id);
     // The exception that left the loop is the task's own: whoever made the task here gets it from this very throw.
     if (own_task && future.done()) future.state().mark_retrieved();
     throw;
   }
-  future.remove_done_callback(id);
   if (!future.done()) {
     throw UsageError(UsageError::Reason::stopped_early,
                      "run_until_complete(): Event loop stopped before Future completed. It is still pending; run again "

@@ -13,6 +13,7 @@
 #include <coir/threads.hpp>
 
 #include "loop_core.hpp"
+#include "stop_when_done.hpp"
 
 namespace coir {
 namespace {
@@ -147,15 +148,13 @@ void Runner::require_runnable() {
 void Runner::run_main(const AnyTask& main) {
   detail::LoopCore& core = impl_->loop.core();
   const InterruptScope interrupts(impl_->options.handle_sigint, main, core.inbox);
-  const auto id = main.add_done_callback([this] { impl_->loop.stop(); }, "stop the loop");
+  const detail::StopWhenDone stop_when_done(impl_->loop, main);
   try {
     impl_->loop.run_forever();
   } catch (...) {
-    main.remove_done_callback(id);
     if (main.done()) main.state().mark_retrieved();
     throw;
   }
-  main.remove_done_callback(id);
   if (!main.done()) {
     throw UsageError(UsageError::Reason::stopped_early, "run(): Event loop stopped before Future completed.");
   }
@@ -163,13 +162,12 @@ void Runner::run_main(const AnyTask& main) {
 }
 
 void Runner::Impl::run_until(const AnyFuture& future) {
-  const auto id = future.add_done_callback([this] { loop.stop(); }, "stop the loop");
+  const detail::StopWhenDone stop_when_done(loop, future);
   if (loop.core().clock.is_virtual()) {
     run_until_stalled(loop);  // a task that waits for what can never happen must not hang a test
   } else {
     loop.run_forever();
   }
-  future.remove_done_callback(id);
 }
 
 void Runner::Impl::cancel_all_tasks() {

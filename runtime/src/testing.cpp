@@ -5,6 +5,7 @@
 
 #include "deadlock.hpp"
 #include "loop_core.hpp"
+#include "stop_when_done.hpp"
 
 namespace coir {
 
@@ -32,7 +33,7 @@ bool run_until_stalled(EventLoop& loop) {
 namespace detail {
 
 void run_main_virtual(EventLoop& loop, const AnyFuture& main) {
-  main.add_done_callback([&loop] { loop.stop(); }, "stop the loop");
+  const StopWhenDone stop_when_done(loop, main);
   const bool stalled = run_until_stalled(loop);
   if (main.done()) return;
   if (!stalled) {

@@ -45,6 +45,7 @@ TEST_F(ThreadsTest, PostsOfEightThreadsAllArriveInOrderOfEachThread) {  // L15
   EXPECT_EQ(arrived, threads * posts);
 }
 
+// CPython: test_events.py, test_call_soon_threadsafe.
 TEST_F(ThreadsTest, APostWakesALoopThatSleeps) {
   EventLoop real;
   std::thread poster;
@@ -70,7 +71,7 @@ TEST_F(ThreadsTest, AHandleMayBeCancelledFromAnotherThreadAndItsCallableDiesOnTh
   EXPECT_EQ(events, Trace{});
 }
 
-// test_call_soon_threadsafe_handle_cancel_other_thread
+// CPython: test_events.py, test_call_soon_threadsafe_handle_cancel_other_thread (of 3.14).
 TEST_F(ThreadsTest, CancelRacesWithRunningWithoutHarm) {
   EventLoop real;
   constexpr int rounds = 2000;
@@ -124,6 +125,7 @@ TEST_F(ThreadsTest, PostsThatRaceWithCloseRunOrAreDroppedOrAreRefused) {
   }
 }
 
+// CPython: test_threads.py, test_to_thread, test_to_thread_exception.
 TEST_F(ThreadsTest, RunInExecutorReturnsValuesAndFailures) {
   run([&] {
     const auto here = std::this_thread::get_id();
@@ -234,7 +236,8 @@ TEST_F(ThreadsTest, AResultThatComesAfterTheLoopIsGoneIsDropped) {  // R5
   EXPECT_FALSE(future.done());
 }
 
-TEST_F(ThreadsTest, RunCoroutineThreadsafeGivesValuesAndFailures) {  // R4 test_run_coroutine_threadsafe_*
+// CPython: test_tasks.py, test_run_coroutine_threadsafe, test_run_coroutine_threadsafe_with_exception.
+TEST_F(ThreadsTest, RunCoroutineThreadsafeGivesValuesAndFailures) {  // R4
   EventLoop real;
   std::thread client([&] {
     EXPECT_EQ(run_coroutine_threadsafe([] { return sleep(0s, 1); }, real).get(), 1);
@@ -247,6 +250,7 @@ TEST_F(ThreadsTest, RunCoroutineThreadsafeGivesValuesAndFailures) {  // R4 test_
   client.join();
 }
 
+// CPython: test_tasks.py, test_run_coroutine_threadsafe_with_timeout.
 TEST_F(ThreadsTest, AThreadThatGivesUpWaitingLeavesTheTaskRunning) {  // R4
   run([&] {
     auto go_on = loop().create_future<void>();
@@ -268,6 +272,7 @@ TEST_F(ThreadsTest, AThreadThatGivesUpWaitingLeavesTheTaskRunning) {  // R4
   });
 }
 
+// CPython: test_tasks.py, test_run_coroutine_threadsafe_task_cancelled.
 TEST_F(ThreadsTest, ATaskThatIsCancelledArrivesAsCancelledErrorAndEndsCancelled) {  // R4
   run([&] {
     auto answer = run_coroutine_threadsafe([] { sleep(1h); }, loop());
@@ -377,6 +382,17 @@ TEST_F(ThreadsTest, ASubmissionToALoopThatClosesFirstIsABrokenPromise) {  // R4,
   auto answer = run_coroutine_threadsafe([] { return 1; }, loop());
   loop().close();
   EXPECT_THROW(answer.get(), std::future_error);
+}
+
+// CPython: test_threads.py, test_to_thread_once, test_to_thread_concurrent.
+TEST_F(ThreadsTest, ManyTasksMayUseThreadsAtOnce) {
+  run([&] {
+    std::vector<std::atomic<int>> calls(10);
+    std::vector<Task<void>> tasks;
+    for (auto& count : calls) tasks.push_back(create_task([&count] { to_thread([&count] { ++count; }); }));
+    for (auto& task : tasks) await(task);
+    for (const auto& count : calls) EXPECT_EQ(count, 1);
+  });
 }
 
 }  // namespace
