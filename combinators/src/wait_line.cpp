@@ -42,19 +42,10 @@ Waiter::~Waiter() {
   (woken() ? line_->woken_ : line_->waiting_).remove(*this);
 }
 
-void Waiter::wait(Needs needs) {
-  const auto lost = [&] { return stranded_ || (line_ == nullptr && needs == Needs::object); };
-  try {
-    wait_until_done(*state_);
-  } catch (const CancelledError&) {
-    if (!lost()) throw;  // else the caller, who would leave the object in order, must learn that it is gone
-  }
-  if (lost()) {
-    throw UsageError(UsageError::Reason::destroyed_while_waiting,
-                     state_->kind() + std::string(": the object created at ") + to_string(state_->where()) +
-                         " was destroyed while this task waited for it. Let it outlive the tasks that use it.");
-  }
-  state_->require_value();
+void Waiter::throw_lost() const {
+  throw UsageError(UsageError::Reason::destroyed_while_waiting,
+                   state_->kind() + std::string(": the object created at ") + to_string(state_->where()) +
+                       " was destroyed while this task waited for it. Let it outlive the tasks that use it.");
 }
 
 void Waiter::wake() noexcept {
