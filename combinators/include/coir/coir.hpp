@@ -22,6 +22,7 @@
 #include <coir/shield.hpp>
 #include <coir/sleep.hpp>
 #include <coir/task.hpp>
+#include <coir/task_group.hpp>
 #include <coir/threads.hpp>
 #include <coir/timeout.hpp>
 #include <coir/version.hpp>

@@ -152,10 +152,11 @@ class COIR_EXPORT EventLoop {
   Future<T> create_future(SourceLocation where = SourceLocation::current());
   /// A task that runs fn() from the next turn on. See create_task().
   template <class Fn>
-  Task<std::invoke_result_t<std::decay_t<Fn>&>> create_task(Fn&& fn, const TaskOptions& options,
-                                                            SourceLocation where = SourceLocation::current());
+  [[nodiscard]] Task<std::invoke_result_t<std::decay_t<Fn>&>> create_task(
+      Fn&& fn, const TaskOptions& options, SourceLocation where = SourceLocation::current());
   template <class Fn>
-  Task<std::invoke_result_t<std::decay_t<Fn>&>> create_task(Fn&& fn, SourceLocation where = SourceLocation::current());
+  [[nodiscard]] Task<std::invoke_result_t<std::decay_t<Fn>&>> create_task(
+      Fn&& fn, SourceLocation where = SourceLocation::current());
 
   /// Runs fn() in every turn in which `fd` is readable (level-triggered), until removed; replaces an earlier reader.
   /// The descriptor is borrowed: remove it before closing it.
