@@ -18,6 +18,11 @@ SystemExit::~SystemExit() = default;
 TimeoutError::~TimeoutError() = default;
 InvalidStateError::~InvalidStateError() = default;
 UsageError::~UsageError() = default;
+BrokenBarrierError::~BrokenBarrierError() = default;
+DeadlockError::~DeadlockError() = default;
+QueueEmpty::~QueueEmpty() = default;
+QueueFull::~QueueFull() = default;
+QueueShutDown::~QueueShutDown() = default;
 ExceptionGroup::~ExceptionGroup() = default;
 
 ExceptionGroup::ExceptionGroup(const std::string& message, std::vector<std::exception_ptr> exceptions)

@@ -111,6 +111,7 @@ Handle EventLoop::schedule_soon(detail::HandleNode* node, const char* name) {
     guard.dismiss();
   }
   node->name = name;
+  detail::copy_current_context(node->context);
   node->refs = 2;  // the queue's and the handle's
   core_->schedule(*node);
   return Handle{detail::Ref<detail::HandleNode>::adopt(node)};
@@ -119,6 +120,7 @@ Handle EventLoop::schedule_soon(detail::HandleNode* node, const char* name) {
 Handle EventLoop::schedule_threadsafe(detail::HandleNode* node, const char* name) {
   node->shared = true;
   node->name = name;
+  detail::copy_current_context(node->context);
   NodeGuard guard(*node);
   Handle handle{detail::Ref<detail::HandleNode>(node)};
   node->queued = true;
@@ -132,6 +134,7 @@ TimerHandle EventLoop::schedule_at(detail::TimerNode* node, const char* name) {
   NodeGuard guard(*node);
   core_->require_open("call_at()");
   node->name = name;
+  detail::copy_current_context(node->context);
   TimerHandle handle{detail::Ref<detail::TimerNode>(node)};
   core_->timers.insert(*node);
   guard.dismiss();
@@ -144,6 +147,7 @@ void EventLoop::watch(int fd, bool writer, detail::HandleNode* node, const char*
   core_->require_open(writer ? "add_writer()" : "add_reader()");
   guard.dismiss();
   node->name = name;
+  detail::copy_current_context(node->context);
   node->persistent = true;
   const auto direction = writer ? detail::Poller::write : detail::Poller::read;
   if (detail::HandleNode* replaced = core_->poller.watch(fd, direction, *node)) {

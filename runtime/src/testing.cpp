@@ -3,11 +3,10 @@
 
 #include <string>
 
+#include "deadlock.hpp"
 #include "loop_core.hpp"
 
 namespace coir {
-
-DeadlockError::~DeadlockError() = default;
 
 bool VirtualClock::jump_to(TimePoint deadline) {
   if (deadline > now_) now_ = deadline;
@@ -39,12 +38,14 @@ void run_main_virtual(EventLoop& loop, const AnyFuture& main) {
   if (!stalled) {
     throw UsageError(UsageError::Reason::stopped_early, "run_virtual(): Event loop stopped before Future completed.");
   }
-  std::string text = "deadlock: every task waits, and no timer, descriptor or thread is left that could wake one";
-  for (const AnyTask& task : all_tasks(loop)) {
-    text += "\n  " + task.describe() + " waits on ";
-    text += task.waiting_on() ? task.waiting_on().describe() : "nothing";
-  }
-  throw DeadlockError(text);
+  throw DeadlockError(describe_deadlock(loop.core()));
+}
+
+void require_no_running_loop(const char* call) {
+  if (running_loop == nullptr) return;
+  throw UsageError(UsageError::Reason::loop_is_running,
+                   std::string(call) + ": Cannot run the event loop while another loop is running on this thread. Call it "
+                                       "outside of tasks and callbacks.");
 }
 
 }  // namespace detail

@@ -78,6 +78,12 @@ class COIR_EXPORT UsageError : public std::logic_error {
     stopped_early,     ///< stop() before the future that run_until_complete() waits for was done
     result_of_task,    ///< set_result() or set_exception() on a Task
     fd_in_use,         ///< another task waits for the same descriptor and direction
+    not_acquired,      ///< release() or notify() of a lock that is not held
+    released_too_often,       ///< BoundedSemaphore::release() or Queue::task_done() more often than the counterpart
+    destroyed_while_waiting,  ///< a Lock, Queue or the like was destroyed under a task that waits for it
+    group_not_active,  ///< TaskGroup::create_task() before, after or while the group is shutting down
+    no_await,          ///< an await inside a NoAwait scope
+    token_used,        ///< a second ContextVar::reset() with one token
   };
   UsageError(Reason reason, const std::string& message) : std::logic_error(message), reason_(reason) {}
   ~UsageError() override;
@@ -85,6 +91,42 @@ class COIR_EXPORT UsageError : public std::logic_error {
 
  private:
   Reason reason_;
+};
+
+/// Barrier::wait(): the barrier was broken or reset. Source: CPython Lib/asyncio/exceptions.py
+class COIR_EXPORT BrokenBarrierError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~BrokenBarrierError() override;
+};
+
+/// get_nowait() on an empty queue.
+class COIR_EXPORT QueueEmpty : public std::runtime_error {
+ public:
+  explicit QueueEmpty(const std::string& message = "the queue is empty") : std::runtime_error(message) {}
+  ~QueueEmpty() override;
+};
+
+/// put_nowait() on a full queue.
+class COIR_EXPORT QueueFull : public std::runtime_error {
+ public:
+  explicit QueueFull(const std::string& message = "the queue is full") : std::runtime_error(message) {}
+  ~QueueFull() override;
+};
+
+/// put() after Queue::shutdown(), get() when nothing is left behind it.
+class COIR_EXPORT QueueShutDown : public std::runtime_error {
+ public:
+  explicit QueueShutDown(const std::string& message = "the queue is shut down") : std::runtime_error(message) {}
+  ~QueueShutDown() override;
+};
+
+/// Every task waits, and nothing can wake any: no timer, no descriptor, no thread. what() names each task, what it waits
+/// on, and the circle if they wait for each other. Thrown by run() and run_forever(); see LoopOptions::detect_deadlocks.
+class COIR_EXPORT DeadlockError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~DeadlockError() override;
 };
 
 /// Several failures at once.

@@ -12,6 +12,7 @@
 #include <variant>
 
 #include <coir/await.hpp>
+#include <coir/context.hpp>
 #include <coir/detail/job.hpp>
 
 namespace coir {
@@ -37,11 +38,17 @@ Future<std::invoke_result_t<std::decay_t<Fn>&>> EventLoop::run_in_executor(Fn&& 
 /// Errors    what fn throws; UsageError outside a task
 /// Cancel    CancelledError at once. fn() is skipped if it has not begun; else it runs to its end, unobserved: what it
 ///           refers to must outlive it, so capture by value.
+/// Context   A copy of the caller's is current in fn().
 /// Source    CPython threads.py to_thread
 template <class Fn>
 std::invoke_result_t<std::decay_t<Fn>&> to_thread(Fn&& fn, SourceLocation where = SourceLocation::current()) {
   detail::require_task("to_thread()");
-  return await(get_running_loop().run_in_executor(std::forward<Fn>(fn), where));
+  // An executor does not know of contexts: the function brings its own along.
+  return await(get_running_loop().run_in_executor(
+      [context = copy_context(), fn = std::decay_t<Fn>(std::forward<Fn>(fn))]() mutable -> decltype(auto) {
+        return context.run(fn);
+      },
+      where));
 }
 
 /// Runs fn() as a task of `loop`, from any thread, and hands its result to a std::future for that thread to wait on.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,8 +21,11 @@
 
 namespace coir::detail {
 
+class FutureState;
 class LoopCore;
 class TaskState;
+
+using AwaitedVisitor = std::function<void(const FutureState&)>;
 
 /// The untyped half of a future: state, callbacks, failure.
 ///
@@ -96,6 +100,10 @@ class COIR_EXPORT FutureState : public Recycled {
   }
   /// Unlinks a node that is still listed here and drops it. False: it is not, any more.
   bool remove_callback(HandleNode& node) noexcept;
+
+  /// Visits the unfinished futures that must be done before this one can be, as far as it knows them: a task's awaited
+  /// future, a gather's children, the task that holds a lock. For reports; not called otherwise.
+  virtual void each_awaited(const AwaitedVisitor& visit) const { static_cast<void>(visit); }
 
   virtual const std::type_info& value_type() const noexcept { return typeid(void); }
   virtual const void* value_address() const noexcept { return nullptr; }
