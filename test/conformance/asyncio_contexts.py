@@ -43,9 +43,20 @@ def with_context(function):
     immediate[function.__name__] = in_context
 
 
+def enter(world, context, call):
+    """Refuses the program if the context is entered already: coir lets it be, CPython does not."""
+    try:
+        context.run(lambda: None)
+    except RuntimeError:
+        world.refuse("a context entered twice")
+        return
+    call()
+
+
 @with_context
 def ctx_run(world, me, node, context):
-    refused(world, me, f"ctx_run {node.args[0]}", lambda: context.run(run_immediate, world, me, node.blocks[0]))
+    enter(world, context, lambda: refused(world, me, f"ctx_run {node.args[0]}",
+                                          lambda: context.run(run_immediate, world, me, node.blocks[0])))
 
 
 @with_context
@@ -57,15 +68,13 @@ def ctx_spawn(world, me, node, context):
 @with_context
 def ctx_eager(world, me, node, context):
     name = node.args[1]
-    coroutine = body(world, name, node.blocks[0])
-    try:
-        task = asyncio.Task(coroutine, loop=world.loop, eager_start=True, context=context)
-    except RuntimeError:
-        coroutine.close()
-        world.emit(me, f"ctx_eager {name} refused")
-        return
-    world.slots[name] = task
-    world.emit(me, f"ctx_eager {name} {world.state(task)}")
+
+    def start():
+        coroutine = body(world, name, node.blocks[0])
+        world.slots[name] = task = asyncio.Task(coroutine, loop=world.loop, eager_start=True, context=context)
+        world.emit(me, f"ctx_eager {name} {world.state(task)}")
+
+    enter(world, context, start)
 
 
 @with_context

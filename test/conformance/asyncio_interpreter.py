@@ -19,7 +19,7 @@ kept = []  # every world: collecting a suspended coroutine would run its clean-u
 
 
 def run_program(block):
-    """The trace of the program, a list of lines."""
+    """The trace of the program, a list of lines. None if the program means nothing on coir."""
     world = World()
     kept.append(world)
     loop = world.loop
@@ -28,8 +28,10 @@ def run_program(block):
         loop.run_forever()
     except Stalled:
         pass
-    if loop.iterations > loop.iteration_limit:
-        world.emit("-", "endless")
+    # CPython's recursion ends where a machine stack would overflow: a cycle of tasks that await each other is cancelled.
+    if world.refused or any("RecursionError" in line for line in world.trace):
+        return None
+    assert loop.iterations <= loop.iteration_limit, "a program without an end"
     pending = any(isinstance(slot, asyncio.Task) and not slot.done() for slot in world.slots.values())
     # Without the time: as_completed() of asyncio leaves its timer behind, and the clock goes there.
     world.trace.append("deadlock" if pending else "end")
@@ -44,7 +46,7 @@ def run_program(block):
 def main():
     for line in sys.stdin:
         if line.strip():
-            print("\n".join(run_program(parse(line))), end="\n\n")
+            print("\n".join(run_program(parse(line)) or ["refused"]), end="\n\n")
     sys.stdout.flush()
     os._exit(0)  # no clean-up of what is kept
 

@@ -117,7 +117,8 @@ def cancel(world, me, node):
     name, *message = node.args
     if (future := world.slot(name, me)) is not None:
         result = future.cancel(*message)
-        world.emit(me, f"cancel {name} {show(result)} {world.state(future)}")
+        given = f"({message[0]})" if message else ""
+        world.emit(me, f"cancel {name}{given} {show(result)} {world.state(future)}")
 
 
 @operation

@@ -122,11 +122,14 @@ class World:
         self.contexts = {}
         self.tokens = {}
         self.inputs = {}     # counters of conditions
-        self.kept = []       # what must not be collected while programs run
+        self.refused = None  # why the program has no meaning on coir
         self.loop.set_exception_handler(self.report)
 
     def emit(self, who, event):
         self.trace.append(f"{self.loop.now // step} {who} {event}")
+
+    def refuse(self, reason):
+        self.refused = reason
 
     def report(self, loop, context):
         message = context["message"]

@@ -2,33 +2,29 @@
 #include "comparer.hpp"
 
 #include <algorithm>
+#include <functional>
 
 namespace coir::conformance {
 namespace {
 
+bool any_before(const Trace& trace, std::size_t line, const std::function<bool(std::string_view)>& matches) {
+  return std::any_of(trace.begin(), trace.begin() + static_cast<std::ptrdiff_t>(line), matches);
+}
+
 /// T22: all awaiters of a cancelled task get its message; in asyncio the first one takes it away.
 bool second_awaiter(const Trace& trace, std::size_t line, std::string_view theirs, std::string_view ours) {
-  // Our line is theirs with messages added that some cancel gave before.
-  std::string expected(theirs);
   constexpr std::string_view cancelled = "Cancelled";
-  std::size_t at = 0;
-  bool added = false;
-  while ((at = expected.find(cancelled, at)) != std::string::npos) {
-    at += cancelled.size();
-    if (at < expected.size() && expected[at] == '(') continue;
-    if (ours.substr(0, at) != expected.substr(0, at)) return false;
-    if (at >= ours.size() || ours[at] != '(') continue;
-    const std::string_view message = ours.substr(at, ours.find(')', at) + 1 - at);
-    const auto with_message = [&](const std::string& earlier) { return earlier.find(message) != std::string::npos; };
-    const std::string bare(message.substr(1, message.size() - 2));
-    const auto gave = [&](const std::string& earlier) {
-      return with_message(earlier) || earlier.find(" cancel ") != std::string::npos;
-    };
-    if (!std::any_of(trace.begin(), trace.begin() + static_cast<std::ptrdiff_t>(line), gave)) return false;
-    expected.insert(at, message);
-    added = true;
+  while (theirs != ours) {
+    const auto our_rest = std::mismatch(theirs.begin(), theirs.end(), ours.begin(), ours.end()).second;
+    const auto same = static_cast<std::size_t>(our_rest - ours.begin());
+    if (our_rest == ours.end() || *our_rest != '(' || !ours.substr(0, same).ends_with(cancelled)) return false;
+    const std::string_view message = ours.substr(same, ours.find(')', same) + 1 - same);
+    const auto has_it = [&](std::string_view earlier) { return earlier.find(message) != std::string_view::npos; };
+    if (!any_before(trace, line, has_it)) return false;
+    theirs.remove_prefix(same);
+    ours.remove_prefix(same + message.size());
   }
-  return added && expected == ours;
+  return true;
 }
 
 /// The line up to its last word.
@@ -38,8 +34,9 @@ std::string_view without_last_word(std::string_view line) { return line.substr(0
 bool barrier_index(const Trace& trace, std::size_t line, std::string_view theirs, std::string_view ours) {
   const std::string_view before = without_last_word(theirs);
   if (before.find(" barrier b") == std::string_view::npos || before != without_last_word(ours)) return false;
-  return std::any_of(trace.begin(), trace.begin() + static_cast<std::ptrdiff_t>(line),
-                     [](const std::string& earlier) { return earlier.find("Cancelled") != std::string::npos; });
+  return any_before(trace, line, [](std::string_view earlier) {
+    return earlier.find("Cancelled") != std::string_view::npos;
+  });
 }
 
 /// G12: a failure behind a cancelled shield stays unretrieved until somebody asks; asyncio retrieves it unseen.
@@ -48,10 +45,9 @@ bool behind_shield(const Trace& trace, std::size_t line, std::string_view theirs
   const std::size_t failed = expected.find(" failed");
   if (failed == std::string::npos) return false;
   expected.insert(std::min(expected.find(' ', failed + 1), expected.size()), "!");
-  return expected == ours &&
-         std::any_of(trace.begin(), trace.begin() + static_cast<std::ptrdiff_t>(line), [](const std::string& earlier) {
-           return earlier.find(" shield ") != std::string::npos && earlier.ends_with(" new");
-         });
+  return expected == ours && any_before(trace, line, [](std::string_view earlier) {
+    return earlier.find(" shield ") != std::string_view::npos && earlier.ends_with(" new");
+  });
 }
 
 }  // namespace

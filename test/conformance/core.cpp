@@ -53,8 +53,10 @@ Returned fail(World& world, const std::string& me, const Node& node) {
 Returned cancel(World& world, const std::string& me, const Node& node) {
   if (Slot* const slot = world.slot(node.args[0], me)) {
     const Slot cancelled = *slot;
-    const bool result = cancelled.future.cancel(node.args.size() > 1 ? node.args[1] : "");
-    world.emit(me, "cancel " + node.args[0] + " " + show(result) + " " + world.state(cancelled));
+    const std::string message = node.args.size() > 1 ? node.args[1] : "";
+    const bool result = cancelled.future.cancel(message);
+    const std::string given = message.empty() ? "" : "(" + message + ")";
+    world.emit(me, "cancel " + node.args[0] + given + " " + show(result) + " " + world.state(cancelled));
   }
   return {};
 }
@@ -203,6 +205,7 @@ const Operations& all_operations() {
     Operations all;
     add_core(all);
     add_combinators(all);
+    add_contexts(all);
     return all;
   }();
   return operations;

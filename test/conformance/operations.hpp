@@ -19,6 +19,7 @@ using Operations = std::map<std::string, Operation, std::less<>>;
 
 void add_core(Operations& operations);
 void add_combinators(Operations& operations);
+void add_contexts(Operations& operations);
 
 /// Runs the statements of a block; in a task or, if none of them suspends, in a callback.
 Returned run(World& world, const std::string& me, const Block& block);

@@ -28,6 +28,8 @@ std::string describe_error(const std::exception_ptr& error) {
     return "InvalidState";
   } catch (const UsageError&) {
     return "Runtime";
+  } catch (const std::out_of_range&) {
+    return "Lookup";
   } catch (const std::invalid_argument&) {
     return "Value";
   } catch (...) {

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include <coir/context.hpp>
 #include <coir/coir.hpp>
 
 #include "program.hpp"
@@ -109,6 +110,8 @@ class World {
   std::map<std::string, Handle> handles;
   std::map<std::string, Timeout*> timeouts;       // of blocks that have not been left
   std::map<std::string, std::any> things;         // locks, queues, variables: made at first use
+  std::map<std::string, Context> contexts;
+  std::map<std::string, std::pair<std::string, ContextVar<int>::Token>> tokens;  // with the variable's name
   std::map<std::string, int> inputs;              // counters of conditions
 
  private:
