@@ -20,6 +20,12 @@ using Operations = std::map<std::string, Operation, std::less<>>;
 void add_core(Operations& operations);
 void add_combinators(Operations& operations);
 void add_contexts(Operations& operations);
+void add_groups(Operations& operations);
+void add_locks(Operations& operations);
+void add_queues(Operations& operations);
+/// Appends the state of the locks, or queues, that were used.
+void emit_locks(World& world);
+void emit_queues(World& world);
 
 /// Runs the statements of a block; in a task or, if none of them suspends, in a callback.
 Returned run(World& world, const std::string& me, const Block& block);

@@ -26,8 +26,16 @@ std::string describe_error(const std::exception_ptr& error) {
     return "Timeout";
   } catch (const InvalidStateError&) {
     return "InvalidState";
-  } catch (const UsageError&) {
-    return "Runtime";
+  } catch (const QueueEmpty&) {
+    return "QueueEmpty";
+  } catch (const QueueFull&) {
+    return "QueueFull";
+  } catch (const QueueShutDown&) {
+    return "QueueShutDown";
+  } catch (const BrokenBarrierError&) {
+    return "BrokenBarrier";
+  } catch (const UsageError& misuse) {
+    return misuse.reason() == UsageError::Reason::released_too_often ? "Value" : "Runtime";
   } catch (const std::out_of_range&) {
     return "Lookup";
   } catch (const std::invalid_argument&) {
@@ -37,7 +45,8 @@ std::string describe_error(const std::exception_ptr& error) {
   }
 }
 
-World::World() : loop(LoopOptions{.clock = &clock}) {
+World::World()
+    : owned_loop_(std::make_unique<EventLoop>(LoopOptions{.clock = &clock})), loop(*owned_loop_) {
   loop.set_exception_handler([this](EventLoop&, const ExceptionContext& context) {
     if (context.message.starts_with("Exception in callback")) {
       emit("-", "report callback " + describe_error(context.exception));

@@ -2,10 +2,10 @@
 // One run of a program: its loop, its trace, and everything that has a name.
 #pragma once
 
-#include <any>
 #include <exception>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,6 +16,10 @@
 #include <coir/coir.hpp>
 
 #include "program.hpp"
+
+namespace coir {
+class TaskGroup;
+}
 
 namespace coir::conformance {
 
@@ -102,14 +106,34 @@ class World {
   /// Appends whether a task is left, and the state of every slot, in order of their first mention.
   void emit_end();
 
+  /// The lock or queue of that name.
+  template <class T, class Make>
+  T& thing(const std::string& name, Make&& make) {
+    std::shared_ptr<void>& found = things[name];
+    if (found == nullptr) {
+      const std::shared_ptr<T> made = make();
+      found = made;
+    }
+    return *static_cast<T*>(found.get());
+  }
+
+  /// Destroys the loop, with the tasks that have not begun; the stacks of the others leak.
+  void end_loop() { owned_loop_.reset(); }
+
   SteppingClock clock;
   std::vector<std::string> trace;
-  EventLoop loop;
+
+ private:
+  std::unique_ptr<EventLoop> owned_loop_;
+
+ public:
+  EventLoop& loop;
   std::vector<std::pair<std::string, Slot>> slots;
   std::map<std::string, std::pair<AnyFuture, CallbackId>> callbacks;
   std::map<std::string, Handle> handles;
   std::map<std::string, Timeout*> timeouts;       // of blocks that have not been left
-  std::map<std::string, std::any> things;         // locks, queues, variables: made at first use
+  std::map<std::string, TaskGroup*> groups;       // of blocks that have not been left
+  std::map<std::string, std::shared_ptr<void>> things;  // locks and queues: made at first use
   std::map<std::string, Context> contexts;
   std::map<std::string, std::pair<std::string, ContextVar<int>::Token>> tokens;  // with the variable's name
   std::map<std::string, int> inputs;              // counters of conditions
