@@ -14,9 +14,9 @@ weights = {
     "combinators": {"gather": 12, "wait": 8, "each": 7, "shield": 3},
     "timeouts": {"timeout": 12, "timeout_at": 5, "wait_for": 10, "reschedule": 5, "expired": 3},
     "locks": {
-        "acquire": 2, "release": 3, "with": 16, "locked": 2, "event_wait": 4, "event_set": 3, "event_clear": 2,
-        "event_is_set": 1, "condition": 8, "notify": 6, "condition_input": 2, "barrier_wait": 6, "barrier_reset": 1,
-        "barrier_abort": 1, "barrier_state": 1,
+        "acquire": 2, "release": 3, "with": 14, "locked": 2, "event_wait": 12, "event_set": 5, "event_clear": 3,
+        "event_is_set": 2, "condition": 12, "notify": 5, "condition_input": 2, "barrier_wait": 14, "barrier_reset": 1,
+        "barrier_abort": 1, "barrier_state": 2,
     },
     "queues": {
         "put": 12, "get": 14, "put_nowait": 4, "get_nowait": 3, "task_done": 5, "join": 4, "shutdown": 2,
@@ -29,6 +29,28 @@ weights = {
         "ctx_later": 2,
     },
 }
+# What the main task ends with: it disturbs the others, and resolves what they wait for.
+driving = {
+    "core": {"sleep": 3, "spin": 4, "cancel": 7, "set": 3, "fail": 1, "uncancel": 1},
+    "combinators": {},
+    "timeouts": {"reschedule": 1},
+    "locks": {
+        "release": 4, "notify": 5, "event_set": 3, "event_clear": 2, "condition_input": 3, "barrier_wait": 3,
+        "barrier_reset": 1, "barrier_abort": 0.5,
+    },
+    "queues": {"put": 3, "get": 3, "put_nowait": 4, "get_nowait": 3, "task_done": 3, "shutdown": 1},
+    "groups": {"group_spawn": 1},
+    "eager": {},
+    "contexts": {"vset": 1, "vget": 1},
+}
+things = {
+    "lock": ("l0", "l0", "l1", "m0", "m1", "m2", "c0", "c1"), "condition": ("c0", "c0", "c1"), "event": ("n0", "n1"),
+    "barrier": ("b0", "b0", "b1"), "queue": ("q0", "q0", "q1", "q2", "q3", "q4"),
+}
+kinds_of_locks = [
+    {"acquire", "release", "with", "locked"}, {"event_wait", "event_set", "event_clear", "event_is_set"},
+    {"condition", "condition_input", "notify"}, {"barrier_wait", "barrier_reset", "barrier_abort", "barrier_state"},
+]
 # A family is its own operations on top of core's, and of others where they meet.
 ingredients = {
     "core": ["core"],
@@ -57,22 +79,42 @@ deepest = 4
 class Generator:
     def __init__(self, family, seed):
         self.random = random.Random(f"{family} {seed}")
-        self.weights = {}
-        for ingredient in ingredients[family]:
-            scale = 0.5 if ingredient == "core" and family != "core" else 1
-            for name, weight in weights[ingredient].items():
-                self.weights[name] = self.weights.get(name, 0) + scale * weight
+        # A mixed program mixes some; one with locks has one or two kinds of them: what is rare does not meet.
+        self.ingredients = ingredients[family]
+        if family == "mixed":
+            self.ingredients = ["core", *self.random.sample(self.ingredients[1:], self.random.randint(2, 4))]
+        kinds = self.random.sample(kinds_of_locks, self.random.choice((1, 1, 2)))
+        self.missing = set().union(*kinds_of_locks).difference(*kinds)
+        self.weights = self.table(weights, 0.5 if family in ("combinators", "timeouts", "mixed") else 0.25)
         self.immediate_weights = {name: weight for name, weight in self.weights.items() if name in immediate}
-        self.left = self.random.randint(6, 22)  # statements
+        self.driving_weights = self.table(driving, 1)
+        self.spawn_share = 0.85 if family in ("locks", "queues") else 0.4
+        # Few, so that they are contended.
+        self.things = {kind: self.random.choices(names, k=2) for kind, names in things.items()}
+        self.left = self.random.randint(5, 20)  # statements, besides the last ones
         self.delays = 0
         self.names = {}  # first letter -> how many
         self.futures = ["f0", "f1"]
         self.tasks = ["t0"]
 
+    def table(self, source, core_scale):
+        table = {}
+        for ingredient in self.ingredients:
+            scale = core_scale if ingredient == "core" and len(self.ingredients) > 1 else 1
+            for name, weight in source[ingredient].items():
+                if name not in self.missing:
+                    table[name] = scale * weight
+        return table
+
     def program(self):
-        block = [self.make_spawn("spawn", 0) for _ in range(self.random.randint(0, 3))]
+        block = [self.make_spawn("spawn", 0) for _ in range(self.random.randint(0, 4))]
         while self.left > 0:
             block.append(self.statement(0))
+        for _ in range(self.random.randint(0, 8)):
+            self.left = 1
+            if self.random.random() < 0.5:
+                block.append(self.make_spin("spin", 0))
+            block.append(self.choose(self.driving_weights, deepest - 1, False))
         return block
 
     def block(self, depth, most=4, sync=False):
@@ -81,7 +123,9 @@ class Generator:
 
     def statement(self, depth, sync=False):
         self.left -= 1
-        table = self.immediate_weights if sync else self.weights
+        return self.choose(self.immediate_weights if sync else self.weights, depth, sync)
+
+    def choose(self, table, depth, sync):
         while True:
             name, = self.random.choices(list(table), table.values())
             node = getattr(self, "make_" + name)(name, depth)
@@ -89,6 +133,8 @@ class Generator:
                 continue
             if name not in immediate and name not in ("try", "raise", "return") and self.random.random() < 0.35:
                 node = Node("try", ["any"], [[node], []])  # else most programs end at their first error
+            if depth == 0 and node.name not in immediate and self.random.random() < self.spawn_share:
+                node = Node("spawn", [self.new_task()], [[node]])  # else the main task hangs with all that follows
             return node
 
     # Names and numbers.
@@ -136,11 +182,11 @@ class Generator:
 
     # Core.
 
+    def make_spin(self, name, depth):
+        return Node(name, [str(self.random.randint(1, 3))])
+
     def make_sleep(self, name, depth):
         return Node(name, [self.random.choice(("0", self.delay(), self.delay(), self.delay()))])
-
-    def make_spin(self, name, depth):
-        return Node(name, [str(self.random.randint(1, 4))])
 
     def make_await(self, name, depth):
         return Node(name, [self.future()])
@@ -254,7 +300,7 @@ class Generator:
     # Locks.
 
     def lock(self):
-        return self.random.choice(("l0", "l0", "l1", "m0", "m1", "m2", "c0", "c1"))
+        return self.random.choice(self.things["lock"])
 
     def make_acquire(self, name, depth):
         return Node(name, [self.lock()])
@@ -265,22 +311,22 @@ class Generator:
         return Node(name, [self.lock()], [self.block(depth)])
 
     def make_event_wait(self, name, depth):
-        return Node(name, [self.random.choice(("n0", "n0", "n1"))])
+        return Node(name, [self.random.choice(self.things["event"])])
 
     make_event_set = make_event_clear = make_event_is_set = make_event_wait
 
     def make_condition(self, name, depth):
         """Mostly with the lock, as it must be."""
-        made = self.random.choice(("c0", "c0", "c1"))
+        made = self.random.choice(self.things["condition"])
         wait = Node("condition_wait", [made])
         if self.random.random() < 0.3:
             wait = Node("condition_wait_for", [made, str(self.random.randint(1, 2))])
-        if self.random.random() < 0.1 or depth >= deepest:
+        if self.random.random() < 0.05 or depth >= deepest:
             return wait
         return Node("with", [made], [self.block(depth, 1) + [wait] + self.block(depth, 2)])
 
     def make_notify(self, name, depth):
-        made = self.random.choice(("c0", "c0", "c1"))
+        made = self.random.choice(self.things["condition"])
         notify = Node("notify_all", [made])
         if self.random.random() < 0.7:
             notify = Node("notify", [made, str(self.random.choice((1, 1, 2)))])
@@ -289,17 +335,17 @@ class Generator:
         return Node("with", [made], [[notify] + self.block(depth, 2)])
 
     def make_condition_input(self, name, depth):
-        return Node(name, [self.random.choice(("c0", "c1"))])
+        return Node(name, [self.random.choice(self.things["condition"])])
 
     def make_barrier_wait(self, name, depth):
-        return Node(name, [self.random.choice(("b0", "b0", "b1"))])
+        return Node(name, [self.random.choice(self.things["barrier"])])
 
     make_barrier_reset = make_barrier_abort = make_barrier_state = make_barrier_wait
 
     # Queues.
 
     def make_get(self, name, depth):
-        return Node(name, [self.random.choice(("q0", "q0", "q1", "q2", "q3", "q4"))])
+        return Node(name, [self.random.choice(self.things["queue"])])
 
     make_get_nowait = make_join = make_task_done = make_queue_state = make_get
 
