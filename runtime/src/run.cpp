@@ -106,6 +106,7 @@ struct Runner::Impl {
   explicit Impl(RunOptions with) : options(std::move(with)), loop(options.loop) {}
   RunOptions options;
   EventLoop loop;
+  std::optional<Context> context;
 
   void run_until(const AnyFuture& future);
   void cancel_all_tasks();
@@ -121,6 +122,11 @@ Runner::~Runner() {
     impl_->loop.call_exception_handler({.message = "Runner could not drain its loop",
                                         .exception = std::current_exception()});
   }
+}
+
+const Context& Runner::context() {
+  if (!impl_->context) impl_->context = copy_context();
+  return *impl_->context;
 }
 
 EventLoop& Runner::get_loop() { return impl_->loop; }

@@ -40,13 +40,25 @@ std::string TaskState::name() const { return name_ ? *name_ : "Task-" + std::to_
 bool TaskState::cancel(std::string message) {
   mark_retrieved();
   if (done()) return false;
+  if (passing_cancel_) {
+    // The request has come round: this task waits for something that waits for it. One of them has to give way.
+    if (!must_cancel_ && waiting_on_->remove_callback(*this)) {
+      must_cancel_ = true;
+      must_message_ = message.empty() ? nullptr : std::make_unique<std::string>(std::move(message));
+      loop().schedule(*this);
+    }
+    return true;
+  }
   ++cancel_requests_;
   // A task that is suspended in a destructor during unwinding must not be thrown at; its next await will be.
   const bool may_throw = fiber_ == nullptr || fiber_->exceptions.uncaught == 0;
   if (waiting_on_ != nullptr && may_throw) {
     // Kept: cancelling may complete it, and whoever waits on it may be the last to hold it.
     const Ref<FutureState> awaited(waiting_on_);
-    if (awaited->cancel(message)) return passed_on_ = true;
+    passing_cancel_ = true;
+    const bool taken = awaited->cancel(message);
+    passing_cancel_ = false;
+    if (taken) return passed_on_ = true;
   }
   must_cancel_ = true;
   must_message_ = message.empty() ? nullptr : std::make_unique<std::string>(std::move(message));

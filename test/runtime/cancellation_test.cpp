@@ -317,5 +317,22 @@ TEST_F(CancellationTest, CaughtByCatchAllWithoutRethrowIsSwallowed) {  // X2, T9
   });
 }
 
+// CPython answers with RecursionError.
+TEST_F(CancellationTest, TasksThatWaitForEachOtherInACircleCanBeCancelled) {
+  run([&] {
+    Task<void> last;
+    auto first = create_task([&] { await(last); });
+    auto middle = create_task([&] { await(first); });
+    last = create_task([&] { await(middle); });
+    sleep(0s);
+    EXPECT_TRUE(middle.cancel("enough"));
+    for (const auto& task : {first, middle, last}) {
+      EXPECT_EQ(ending_of([&] { await(task); }), "CancelledError: enough");
+      EXPECT_TRUE(task.cancelled());
+      EXPECT_EQ(task.cancelling(), 1);
+    }
+  });
+}
+
 }  // namespace
 }  // namespace coir::test

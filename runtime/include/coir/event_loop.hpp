@@ -49,6 +49,8 @@ struct LoopOptions {
   Clock* clock = nullptr;
   /// Address space reserved for each task's stack, guard included; 0: fibers::default_stack_bytes().
   std::size_t stack_bytes = 0;
+  /// As set_debug(). The environment variable COIR_DEBUG=1 turns it on for every loop.
+  bool debug = false;
   /// Every task of the loop starts as with TaskOptions::eager_start. asyncio.eager_task_factory.
   bool eager_tasks = false;
   /// If the loop would block for ever - tasks are left, but no timer, descriptor, executor call, signal handler or second
@@ -58,8 +60,6 @@ struct LoopOptions {
   /// Schedule exploration for tests: each turn runs the tasks that are ready in an order drawn from this seed, because
   /// no program may count on one; callbacks keep theirs. The same seed gives the same run. None: asyncio's order.
   std::optional<std::uint64_t> seed = {};
-  /// As set_debug(). The environment variable COIR_DEBUG=1 turns it on for every loop.
-  bool debug = false;
   /// For tests of stack guards.
   fibers::Guard stack_guard = fibers::Guard::automatic;
 };

@@ -35,7 +35,7 @@ class SharedBetweenThreads {
 };
 
 /// The values of all variables at one moment; never changes. A sorted array: programs have a handful of variables.
-class ContextValues final : public SharedBetweenThreads<ContextValues> {
+class COIR_EXPORT ContextValues final : public SharedBetweenThreads<ContextValues> {
  public:
   using Value = std::shared_ptr<const void>;
 

@@ -83,6 +83,7 @@ class COIR_EXPORT TaskState : public FutureState, public HandleNode {
   int cancel_requests_ = 0;
   bool must_cancel_ = false;  // T4
   bool passed_on_ = false;    // T5
+  bool passing_cancel_ = false;  // while cancel() of what this waits on runs
 };
 
 /// The task whose step runs on this thread and may await; null in a callback and outside of a loop.
