@@ -160,8 +160,9 @@ class Generator:
         self.delays += 1
         return str(self.random.choice((least, 1, 1, 2, 2, 3, 4, 6)) * 100 - self.delays % 100)
 
-    def limit(self):
-        return self.random.choice(("0", "none", *[self.delay(0)] * 8))
+    def limit(self, zero=True):
+        """Of a deadline. Zero makes no timer, but for wait() and as_completed(), and two of those would be equal."""
+        return self.random.choice(("0" if zero else "none", "none", *[self.delay(0)] * 8))
 
     def new_task(self):
         name = self.new("t")
@@ -271,12 +272,12 @@ class Generator:
 
     def make_wait(self, name, depth):
         names = [self.future() for _ in range(self.random.choice((1, 2, 2, 3, 3)))]
-        return Node(name, [self.random.choice(("first", "exception", "all", "all")), self.limit(), *names])
+        return Node(name, [self.random.choice(("first", "exception", "all", "all")), self.limit(zero=False), *names])
 
     def make_each(self, name, depth):
         made = self.new("a")
         names, blocks = self.children(made, depth)
-        return Node(name, [made, self.limit(), *[child for child in names if child[0] != "g"]], blocks)
+        return Node(name, [made, self.limit(zero=False), *[child for child in names if child[0] != "g"]], blocks)
 
     # Deadlines.
 
