@@ -9,6 +9,7 @@
 
 #include "log.hpp"
 #include "overflow_report.hpp"
+#include "signals.hpp"
 
 namespace coir::detail {
 
@@ -380,6 +381,7 @@ void LoopCore::close() {
   }
   if (closed) return;
   closed = true;
+  remove_signal_handlers(*this);
   const auto discard = [](HandleNode& node) {
     node.queued = false;
     if (node.role == HandleNode::Role::task_step) return;
