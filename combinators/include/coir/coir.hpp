@@ -12,7 +12,10 @@
 #include <coir/gather.hpp>
 #include <coir/handle.hpp>
 #include <coir/io.hpp>
+#include <coir/lifo_queue.hpp>
 #include <coir/outcome.hpp>
+#include <coir/priority_queue.hpp>
+#include <coir/queue.hpp>
 #include <coir/run.hpp>
 #include <coir/shield.hpp>
 #include <coir/sleep.hpp>
