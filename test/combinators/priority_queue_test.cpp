@@ -42,7 +42,8 @@ TEST_F(PriorityQueueTest, ALifoQueueGivesTheYoungestFirst) {
 }
 
 TEST_F(PriorityQueueTest, SortsAnyMixOfPutsAndGets) {
-  std::mt19937 random(7);
+  std::mt19937 engine(7);
+  const auto random = [&] { return static_cast<unsigned>(engine()); };
   for (int round = 0; round < 300; ++round) {
     PriorityQueue<unsigned> queue;
     std::vector<unsigned> model;

@@ -19,7 +19,7 @@ namespace {
 template <class Q>
 class QueueStressTest : public CombinatorTest {
  protected:
-  unsigned pick(unsigned below) { return random_() % below; }
+  unsigned pick(unsigned below) { return static_cast<unsigned>(random_()) % below; }
 
   void produce() {
     for (unsigned left = pick(20); left != 0; --left) {
