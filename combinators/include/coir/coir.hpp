@@ -7,6 +7,7 @@
 #include <coir/barrier.hpp>
 #include <coir/clock.hpp>
 #include <coir/condition.hpp>
+#include <coir/context.hpp>
 #include <coir/errors.hpp>
 #include <coir/event.hpp>
 #include <coir/event_loop.hpp>
@@ -15,8 +16,12 @@
 #include <coir/gather.hpp>
 #include <coir/handle.hpp>
 #include <coir/io.hpp>
+#include <coir/lifo_queue.hpp>
 #include <coir/lock.hpp>
+#include <coir/no_await.hpp>
 #include <coir/outcome.hpp>
+#include <coir/priority_queue.hpp>
+#include <coir/queue.hpp>
 #include <coir/run.hpp>
 #include <coir/semaphore.hpp>
 #include <coir/shield.hpp>
