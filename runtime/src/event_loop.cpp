@@ -7,6 +7,7 @@
 #include <coir/await.hpp>
 
 #include "loop_core.hpp"
+#include "signals.hpp"
 #include "stop_when_done.hpp"
 
 namespace coir {
@@ -173,6 +174,16 @@ bool EventLoop::remove_writer(int fd) {
   core_->require_open("remove_writer()");
   return stop_watching(*core_, fd, detail::Poller::write);
 }
+
+void EventLoop::handle_signal(int sig, detail::HandleNode* node, const char* name) {
+  NodeGuard guard(*node);
+  core_->require_open("add_signal_handler()");
+  guard.dismiss();
+  node->name = name;
+  detail::copy_current_context(node->context);
+  detail::add_signal_handler(*core_, sig, *node);
+}
+bool EventLoop::remove_signal_handler(int sig) { return detail::remove_signal_handler(*core_, sig); }
 
 void EventLoop::set_exception_handler(ExceptionHandler handler) { core_->exception_handler = std::move(handler); }
 void EventLoop::call_exception_handler(const ExceptionContext& context) { core_->report(context); }

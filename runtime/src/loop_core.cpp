@@ -10,6 +10,7 @@
 #include "deadlock.hpp"
 #include "log.hpp"
 #include "overflow_report.hpp"
+#include "signals.hpp"
 
 namespace coir::detail {
 
@@ -438,6 +439,7 @@ void LoopCore::close() {
   }
   if (closed) return;
   closed = true;
+  remove_signal_handlers(*this);
   const auto discard = [](HandleNode& node) {
     node.queued = false;
     if (node.role == HandleNode::Role::task_step) return;

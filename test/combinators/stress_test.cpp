@@ -62,7 +62,7 @@ class StressTest : public CombinatorTest {
     if (depth == 0) return leaf();
     const auto child = [this, depth] { return node(depth - 1); };
     const std::vector<std::function<int()>> children(static_cast<std::size_t>(1 + pick(3)), child);
-    switch (pick(9)) {
+    switch (pick(10)) {
       case 0: {
         int sum = 0;
         for (const int value : await(gather(children))) sum += value;
@@ -93,6 +93,16 @@ class StressTest : public CombinatorTest {
             wait(tasks, {.timeout = delay(), .return_when = static_cast<ReturnWhen>(pick(3))});
         for (const auto& late : pending) late.cancel();
         return static_cast<int>(done.size());
+      }
+      case 8: {
+        int sum = 0;
+        task_group([&](TaskGroup& group) {
+          for (const auto& each : children) group.create_task([&sum, each] { sum += each(); });
+          if (one_in(3)) sleep(delay());
+          if (one_in(4)) group.cancel();
+          if (one_in(8)) throw Boom("block");
+        });
+        return sum;
       }
       default:
         static_cast<void>(gather(children));  // dropped

@@ -2,6 +2,8 @@
 // A loop that nothing can wake any more: when it says so, and what it says.
 #include "runtime_test.hpp"
 
+#include <signal.h>
+
 #include <atomic>
 #include <thread>
 
@@ -111,6 +113,19 @@ TEST_F(DeadlockTest, ATimerOrADescriptorMayStillWakeIt) {
         static_cast<void>(::write(ends[1], "x", 1) == 1);
       }).detach();
       await(reader);
+    });
+    return 0;
+  });
+  EXPECT_TRUE(child.exited_with(0)) << child.output;
+}
+
+TEST_F(DeadlockTest, ASignalHandlerMayStillWakeIt) {
+  const ChildResult child = in_child([] {
+    coir::run([] {
+      auto future = get_running_loop().create_future<void>();
+      get_running_loop().add_signal_handler(SIGALRM, [future] { future.set_result(); });
+      ::ualarm(300'000, 0);
+      await(future);
     });
     return 0;
   });

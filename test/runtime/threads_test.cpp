@@ -8,6 +8,7 @@
 #include <memory>
 #include <random>
 #include <stdexcept>
+#include <stop_token>
 #include <thread>
 
 namespace coir::test {
@@ -289,6 +290,85 @@ TEST_F(ThreadsTest, ATaskThatIsCancelledArrivesAsCancelledErrorAndEndsCancelled)
     EXPECT_EQ(ending_of([&] { early.get(); }), "CancelledError: before its first step");
   });
   EXPECT_EQ(events, Trace{});
+}
+
+// R4. CPython: test_tasks.py, test_run_coroutine_threadsafe_with_timeout, test_run_coroutine_threadsafe_and_cancel.
+TEST_F(ThreadsTest, AStopTokenCancelsTheTaskAndTheFutureIsReadyAfterItsCleanUp) {
+  EventLoop real;
+  std::atomic<bool> cleaned_up = false;
+  std::thread caller([&] {
+    std::stop_source stop;
+    auto future = run_coroutine_threadsafe(
+        [&] {
+          try {
+            sleep(1h);
+          } catch (const CancelledError&) {
+            sleep(1ms);
+            cleaned_up = true;
+            throw;
+          }
+        },
+        real, stop.get_token());
+    EXPECT_EQ(future.wait_for(1ms), std::future_status::timeout);
+    stop.request_stop();
+    EXPECT_THROW(future.get(), CancelledError);
+    EXPECT_TRUE(cleaned_up);
+    stop.request_stop();
+    real.call_soon_threadsafe([&] { real.stop(); });
+  });
+  real.run_forever();
+  caller.join();
+}
+
+TEST_F(ThreadsTest, AStopThatWasRequestedBeforeIsACancelBeforeTheFirstStep) {
+  EventLoop real;
+  std::thread caller([&] {
+    std::stop_source stop;
+    stop.request_stop();
+    auto future = run_coroutine_threadsafe([] { ADD_FAILURE() << "the body ran"; }, real, stop.get_token());
+    EXPECT_THROW(future.get(), CancelledError);
+    real.call_soon_threadsafe([&] { real.stop(); });
+  });
+  real.run_forever();
+  caller.join();
+}
+
+TEST_F(ThreadsTest, AStopRequestedAfterTheTaskOrTheLoopEndedDoesNothing) {
+  std::stop_source stop;
+  std::future<int> answered;
+  std::future<void> abandoned;
+  {
+    EventLoop real;
+    answered = run_coroutine_threadsafe([] { return 1; }, real, stop.get_token());
+    abandoned = run_coroutine_threadsafe(
+        [&] {
+          sleep(1ms);
+          real.stop();
+        },
+        real, stop.get_token());
+    real.run_forever();
+  }
+  stop.request_stop();
+  EXPECT_EQ(answered.get(), 1);
+}
+
+TEST_F(ThreadsTest, StopsRaceWithEndsWithoutHarm) {
+  EventLoop real;
+  std::thread caller([&] {
+    for (int i = 0; i < 200; ++i) {
+      std::stop_source stop;
+      auto future = run_coroutine_threadsafe([] { sleep(0s); }, real, stop.get_token());
+      if (i % 2 == 0) std::this_thread::yield();
+      stop.request_stop();
+      try {
+        future.get();
+      } catch (const CancelledError&) {
+      }
+    }
+    real.call_soon_threadsafe([&] { real.stop(); });
+  });
+  real.run_forever();
+  caller.join();
 }
 
 TEST_F(ThreadsTest, KeyboardInterruptInASubmittedTaskLeavesTheLoopToo) {  // L7, R4

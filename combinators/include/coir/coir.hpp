@@ -4,19 +4,25 @@
 
 #include <coir/as_completed.hpp>
 #include <coir/await.hpp>
+#include <coir/barrier.hpp>
 #include <coir/clock.hpp>
+#include <coir/condition.hpp>
 #include <coir/errors.hpp>
+#include <coir/event.hpp>
 #include <coir/event_loop.hpp>
 #include <coir/executor.hpp>
 #include <coir/future.hpp>
 #include <coir/gather.hpp>
 #include <coir/handle.hpp>
 #include <coir/io.hpp>
+#include <coir/lock.hpp>
 #include <coir/outcome.hpp>
 #include <coir/run.hpp>
+#include <coir/semaphore.hpp>
 #include <coir/shield.hpp>
 #include <coir/sleep.hpp>
 #include <coir/task.hpp>
+#include <coir/task_group.hpp>
 #include <coir/threads.hpp>
 #include <coir/timeout.hpp>
 #include <coir/version.hpp>

@@ -78,6 +78,7 @@ class COIR_EXPORT UsageError : public std::logic_error {
     stopped_early,     ///< stop() before the future that run_until_complete() waits for was done
     result_of_task,    ///< set_result() or set_exception() on a Task
     fd_in_use,         ///< another task waits for the same descriptor and direction
+    signal_in_use,     ///< another loop handles this signal
     not_acquired,      ///< release() or notify() of a lock that is not held
     released_too_often,       ///< BoundedSemaphore::release() or Queue::task_done() more often than the counterpart
     destroyed_while_waiting,  ///< a Lock, Queue or the like was destroyed under a task that waits for it

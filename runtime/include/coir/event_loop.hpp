@@ -152,10 +152,11 @@ class COIR_EXPORT EventLoop {
   Future<T> create_future(SourceLocation where = SourceLocation::current());
   /// A task that runs fn() from the next turn on. See create_task().
   template <class Fn>
-  Task<std::invoke_result_t<std::decay_t<Fn>&>> create_task(Fn&& fn, const TaskOptions& options,
-                                                            SourceLocation where = SourceLocation::current());
+  [[nodiscard]] Task<std::invoke_result_t<std::decay_t<Fn>&>> create_task(
+      Fn&& fn, const TaskOptions& options, SourceLocation where = SourceLocation::current());
   template <class Fn>
-  Task<std::invoke_result_t<std::decay_t<Fn>&>> create_task(Fn&& fn, SourceLocation where = SourceLocation::current());
+  [[nodiscard]] Task<std::invoke_result_t<std::decay_t<Fn>&>> create_task(
+      Fn&& fn, SourceLocation where = SourceLocation::current());
 
   /// Runs fn() in every turn in which `fd` is readable (level-triggered), until removed; replaces an earlier reader.
   /// The descriptor is borrowed: remove it before closing it.
@@ -171,6 +172,26 @@ class COIR_EXPORT EventLoop {
   /// False if there was none. A callback that is ready already does not run any more.
   bool remove_reader(int fd);
   bool remove_writer(int fd);
+
+  /// Runs fn() as an ordinary callback, in the order of arrival among the others, whenever the process gets signal `sig`,
+  /// until removed or the loop closes; replaces an earlier handler of this loop, also for a signal that is on its way.
+  /// Signals that arrive before fn() has begun run it once; one that arrives later runs it again: none is lost.
+  ///
+  /// Any loop may own a signal, on any thread, but only one at a time. SIGINT taken over inside run() is no longer
+  /// turned into a cancellation; an action that the program had set by sigaction() is replaced. On a virtual clock a
+  /// handler is nothing to wait for.
+  /// Errors    std::invalid_argument for what is no signal, cannot be caught, or tells of a fault in the running
+  ///           instruction (SIGSEGV, SIGBUS, SIGFPE, SIGILL); UsageError (signal_in_use) if another loop has it
+  /// Cost      A signal: one compare-and-swap, and a write(2) if the loop sleeps.
+  /// Source    CPython 3.13 unix_events.py add_signal_handler: for the main thread only, and without the last group
+  template <class Fn>
+  void add_signal_handler(int sig, Fn&& fn, const char* name = nullptr,
+                          SourceLocation where = SourceLocation::current()) {
+    handle_signal(sig, detail::make_callback(std::forward<Fn>(fn), where), name);
+  }
+  /// Gives the signal its default action back, SIGINT too. False if this loop has no handler for it. A callback that is
+  /// ready already does not run any more. Errors: std::invalid_argument for what is no signal.
+  bool remove_signal_handler(int sig);
 
   /// Runs fn() on a thread of the executor; the default one is a ThreadPoolExecutor made at first use. The result, or
   /// the exception, arrives as a future of this loop. Cancelling that future succeeds at once: fn() is skipped if it
@@ -219,6 +240,7 @@ class COIR_EXPORT EventLoop {
   Handle schedule_threadsafe(detail::HandleNode* node, const char* name);
   TimerHandle schedule_at(detail::TimerNode* node, const char* name);
   void watch(int fd, bool writer, detail::HandleNode* node, const char* name);
+  void handle_signal(int sig, detail::HandleNode* node, const char* name);
   void require_runnable() const;
   void check(const char* call) const;
   void run_until_done(const AnyFuture& future, bool own_task);

@@ -70,7 +70,7 @@ class AnyTask : public AnyFuture, public detail::TaskCalls<AnyTask> {
 /// once for each request; the task may catch it, clean up with further awaits, and even go on. Before the first step
 /// the body is never entered. While an exception unwinds the task's stack nothing is delivered: destructors may await.
 template <class T>
-class [[nodiscard]] Task : public Future<T>, public detail::TaskCalls<Task<T>> {
+class Task : public Future<T>, public detail::TaskCalls<Task<T>> {
  public:
   Task() noexcept = default;
   explicit Task(detail::Ref<detail::FutureState> state) noexcept : Future<T>(std::move(state)) {}
@@ -106,12 +106,13 @@ Task<std::invoke_result_t<std::decay_t<Fn>&>> EventLoop::create_task(Fn&& fn, So
 ///           none can be had the task fails with StackAllocationError.
 /// Source    CPython tasks.py create_task
 template <class Fn>
-Task<std::invoke_result_t<std::decay_t<Fn>&>> create_task(Fn&& fn, const TaskOptions& options,
-                                                          SourceLocation where = SourceLocation::current()) {
+[[nodiscard]] Task<std::invoke_result_t<std::decay_t<Fn>&>> create_task(
+    Fn&& fn, const TaskOptions& options, SourceLocation where = SourceLocation::current()) {
   return get_running_loop().create_task(std::forward<Fn>(fn), options, where);
 }
 template <class Fn>
-Task<std::invoke_result_t<std::decay_t<Fn>&>> create_task(Fn&& fn, SourceLocation where = SourceLocation::current()) {
+[[nodiscard]] Task<std::invoke_result_t<std::decay_t<Fn>&>> create_task(
+    Fn&& fn, SourceLocation where = SourceLocation::current()) {
   return get_running_loop().create_task(std::forward<Fn>(fn), where);
 }
 
