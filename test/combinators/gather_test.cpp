@@ -305,5 +305,20 @@ TEST_F(GatherTest, ManyChildren) {
   });
 }
 
+// E1. CPython: test_eager_task_factory.py, test_recursive_gather.
+TEST_F(GatherTest, ATreeOfEagerTasksThatNeverSuspendTakesNoTurn) {
+  make_loop({.eager_tasks = true});
+  run([&] {
+    const std::function<int(int)> tree = [&](int depth) {
+      if (depth == 0) return 1;
+      const std::vector<std::function<int()>> branches(5, [&, depth] { return tree(depth - 1); });
+      int leaves = 0;
+      for (const int below : await(gather(branches))) leaves += below;
+      return leaves;
+    };
+    EXPECT_EQ(turns_of([&] { EXPECT_EQ(tree(4), 625); }), 0U);
+  });
+}
+
 }  // namespace
 }  // namespace coir::test

@@ -250,6 +250,27 @@ TEST_F(TaskGroupCancelTest, AFailureInATimeoutIsNoTimeout) {
   });
 }
 
+// TG13. CPython: test_timeouts.py, test_timeout_taskgroup.
+TEST_F(TaskGroupCancelTest, AFailureOfTheCleanUpWinsOverTheTimeoutAndTheBodysOwn) {
+  run([&] {
+    mark(group_ending_of([&] {
+      timeout(10ms, [&] {
+        task_group([&](TaskGroup& group) {
+          group.create_task(crash_when_cancelled());
+          try {
+            throw Boom("body");
+          } catch (const Boom&) {
+            sleep(1s);
+            throw;
+          }
+        });
+      });
+    }));
+    EXPECT_EQ(current_task().cancelling(), 0);
+  });
+  EXPECT_EQ(events, Trace{"10 group(Boom: clean-up)"});
+}
+
 TEST_F(TaskGroupCancelTest, ATimeoutInTheBlockStaysInTheBlock) {
   run([&] {
     task_group([&](TaskGroup& group) {

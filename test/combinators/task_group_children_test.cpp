@@ -225,5 +225,61 @@ TEST_F(TaskGroupChildrenTest, ALoopThatGoesUnderAGroupReportsTheBlockAndItsChild
   EXPECT_EXIT(lose_a_group(), ::testing::ExitedWithCode(0), "Task 'block',Task 'asleep',Task 'unbegun',went on");
 }
 
+// CPython: test_taskgroups.py, test_taskgroup_task_context.
+TEST_F(TaskGroupChildrenTest, ChildrenMayShareAContext) {
+  const ContextVar<int> variable("variable");
+  run([&] {
+    task_group([&](TaskGroup& group) {
+      const Context shared = copy_context();
+      for (const int value : {1, 2}) {
+        await(group.create_task(
+            [&, value] {
+              sleep(0s);
+              variable.set(value);
+            },
+            TaskOptions{.context = shared}));
+        EXPECT_EQ(shared.get(variable), value);
+      }
+    });
+  });
+}
+
+// E2: gh-128550, gh-128588.
+TEST_F(TaskGroupChildrenTest, AnEagerChildThatFailsCancelsTheBodyAtItsNextAwaitAndNothingElse) {
+  run([&] {
+    mark(group_ending_of([&] {
+      task_group([&](TaskGroup& group) {
+        auto child = group.create_task([] { throw Boom("eager"); }, TaskOptions{.eager_start = true});
+        EXPECT_TRUE(child.done());
+        mark("create_task() returned");
+        body_sleeps();
+      });
+    }));
+    EXPECT_EQ(current_task().cancelling(), 0);
+    sleep(1ms);
+    mark("went on");
+  });
+  EXPECT_EQ(events, (Trace{"0 create_task() returned", "0 body cancelled", "0 group(Boom: eager)", "1 went on"}));
+}
+
+// E1. CPython: test_eager_task_factory.py, test_recursive_taskgroups.
+TEST_F(TaskGroupChildrenTest, ATreeOfEagerGroupsThatNeverSuspendTakesNoTurn) {
+  make_loop({.eager_tasks = true});
+  run([&] {
+    int leaves = 0;
+    const std::function<void(int)> tree = [&](int depth) {
+      if (depth == 0) {
+        ++leaves;
+        return;
+      }
+      task_group([&](TaskGroup& group) {
+        for (int i = 0; i < 5; ++i) group.create_task([&, depth] { tree(depth - 1); });
+      });
+    };
+    EXPECT_EQ(turns_of([&] { tree(4); }), 0U);
+    EXPECT_EQ(leaves, 625);
+  });
+}
+
 }  // namespace
 }  // namespace coir::test

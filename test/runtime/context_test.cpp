@@ -132,6 +132,7 @@ TEST_F(ContextTest, AReaderKeepsWhatItSets) {
   EXPECT_EQ(events, (Trace{"1", "2", "3"}));
 }
 
+// CPython: test_tasks.py, test_get_context.
 TEST_F(ContextTest, HandlesAndTasksGiveTheirContext) {
   const ContextVar<int> variable("variable", 0);
   run([&] {
@@ -145,6 +146,10 @@ TEST_F(ContextTest, HandlesAndTasksGiveTheirContext) {
     EXPECT_EQ(task.get_context().get(variable), 102);
     EXPECT_EQ(handle.get_context(), handle.get_context());
     EXPECT_EQ(current_task().get_context().get(variable), 1);
+    const Context given = copy_context();
+    auto sharing = create_task([] {}, {.context = given});
+    await(sharing);
+    EXPECT_EQ(sharing.get_context(), given);
   });
 }
 
@@ -296,7 +301,7 @@ TEST_F(ContextTest, ARunnerKeepsItsContextFromRunToRun) {
   EXPECT_EQ(variable.get(), -1);
 }
 
-// L16.
+// L16. CPython: test_futures2.py, test_task_exc_handler_correct_context, test_handle_exc_handler_correct_context.
 TEST_F(ContextTest, TheExceptionHandlerRunsInTheContextOfWhatFailed) {
   const ContextVar<std::string> variable("variable", "none");
   loop().set_exception_handler([&](EventLoop&, const ExceptionContext& context) {
