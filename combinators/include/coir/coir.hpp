@@ -4,6 +4,7 @@
 
 #include <coir/as_completed.hpp>
 #include <coir/await.hpp>
+#include <coir/call_graph.hpp>
 #include <coir/clock.hpp>
 #include <coir/errors.hpp>
 #include <coir/event_loop.hpp>
