@@ -34,6 +34,9 @@ function(coir_install)
     set(COIR_STATIC ON)
     set(COIR_PC_REQUIRES spdlog)
     set(COIR_PC_LIBS "-lboost_context")
+    if(COIR_WITH_LIBDW)
+      string(APPEND COIR_PC_LIBS " -ldw -lelf")
+    endif()
   endif()
 
   configure_package_config_file(cmake/coirConfig.cmake.in ${PROJECT_BINARY_DIR}/package/coirConfig.cmake

@@ -16,6 +16,7 @@ test_packages=(
   "${demo_packages[@]}"
   clang libclang-rt-14-dev llvm  # llvm: symbols in sanitizer reports of clang
   libgtest-dev libbenchmark-dev
+  libdw-dev  # names and lines in call graphs; optional
   python3 gdb git
 )
 

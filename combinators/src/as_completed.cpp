@@ -6,6 +6,8 @@
 #include <coir/detail/distinct.hpp>
 #include <coir/errors.hpp>
 
+#include "watch.hpp"
+
 namespace coir::detail {
 
 void AsCompletedCore::State::wake_one() {
@@ -34,10 +36,12 @@ AsCompletedCore::AsCompletedCore(const std::vector<AnyFuture>& futures, std::opt
   require_task("as_completed()");
   const std::vector<std::size_t> first = first_occurrences(futures);
   watched_.reserve(futures.size());
+  callbacks_.reserve(futures.size());
   for (std::size_t i = 0; i < futures.size(); ++i) {
     if (first[i] != i) continue;
-    watched_.push_back({futures[i], futures[i].add_done_callback([state = state_, i] { state->complete(i); },
-                                                                 "as_completed")});
+    watched_.push_back(futures[i]);
+    callbacks_.push_back(
+        futures[i].add_done_callback([state = state_, i] { state->complete(i); }, "as_completed"));
   }
   left_ = state_->unfinished = watched_.size();
   if (left_ != 0 && timeout) {
@@ -48,15 +52,15 @@ AsCompletedCore::AsCompletedCore(const std::vector<AnyFuture>& futures, std::opt
 AsCompletedCore::~AsCompletedCore() {
   state_->timer.cancel();
   state_->unfinished = 0;
-  for (const Watched& each : watched_) each.future.remove_done_callback(each.callback);
+  for (std::size_t i = 0; i < watched_.size(); ++i) watched_[i].remove_done_callback(callbacks_[i]);
 }
 
 std::optional<std::size_t> AsCompletedCore::next() {
   if (left_ == 0) return std::nullopt;
   --left_;
   while (state_->done.empty() && state_->expired == 0) {
-    const auto waiter = get_running_loop().create_future<void>();
-    waiter.state().set_kind("as_completed");
+    const Watch watch("as_completed", watched_);
+    const Future<void> waiter = watch.future();
     state_->waiters.push_back(waiter);
     try {
       await(waiter);

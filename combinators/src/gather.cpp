@@ -94,6 +94,12 @@ bool GatherFuture::kept_by_source() noexcept {
   return true;
 }
 
+void GatherFuture::each_awaited(const AwaitedVisitor& visit) const {
+  for (std::size_t i = 0; i < children_.size(); ++i) {
+    if (first_occurrence_[i] == i && !children_[i].done()) visit(children_[i].state());
+  }
+}
+
 bool GatherFuture::cancel(std::string message) {
   if (done()) return false;
   bool any = false;

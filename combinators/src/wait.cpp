@@ -4,6 +4,8 @@
 #include <memory>
 #include <stdexcept>
 
+#include "watch.hpp"
+
 namespace coir::detail {
 namespace {
 
@@ -35,9 +37,8 @@ void wait_until(const std::vector<AnyFuture>& distinct, const WaitOptions& optio
   for (const AnyFuture& future : distinct) {
     if (&future.state().loop() != &loop.core()) throw_cannot_await(future.state());
   }
-  const auto state = std::make_shared<WaitState>(WaitState{loop.create_future<void>(), distinct.size(),
-                                                           options.return_when});
-  state->waiter.state().set_kind("wait");
+  const Watch watch("wait", distinct);
+  const auto state = std::make_shared<WaitState>(WaitState{watch.future(), distinct.size(), options.return_when});
   struct Registration {  // undone however wait() is left
     const std::vector<AnyFuture>& futures;
     std::vector<CallbackId> callbacks = {};

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <coir/wait_for.hpp>
 
+#include "watch.hpp"
+
 namespace coir::detail {
 
 void cancel_and_wait(const AnyFuture& future) {
-  const Future<void> waiter = get_running_loop().create_future<void>();
-  waiter.state().set_kind("wait_for");
   // A future of its own: awaiting `future` itself would pass a cancellation of this task on to it a second time.
+  const Watch watch("wait_for", {&future, 1});
+  const Future<void> waiter = watch.future();
   const CallbackId id = future.add_done_callback(
       [waiter] {
         if (!waiter.done()) waiter.set_result();

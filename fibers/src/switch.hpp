@@ -34,6 +34,8 @@ struct ExceptionState {
   unsigned int uncaught = 0;
 };
 
+struct Walk;
+
 /// Control block of a flow of control, at the top of its stack (the host's is in its pool).
 ///
 /// F1  `context` is empty exactly while the fiber runs.
@@ -48,6 +50,8 @@ class Fiber {
   Entry entry = nullptr;         // null while idle
   void* argument = nullptr;
   Fiber* next_idle = nullptr;    // valid while idle
+  Walk* walk = nullptr;          // for serve_walks(); null whenever the fiber itself is meant
+  bool serves_walks = false;     // suspended in serve_walks(), on top of its own switch
   Stack stack;
   [[no_unique_address]] sanitizer::FiberState sanitizer;
 

@@ -140,9 +140,10 @@ void add_signal_handler(LoopCore& loop, int signal, HandleNode& callback) {
     throw std::invalid_argument("signal " + std::to_string(signal) + " cannot be caught");
   }
   if (signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL) {
-    throw std::invalid_argument("signal " + std::to_string(signal) +
-                                " tells of a fault in the instruction that runs: no callback of a loop could run before "
-                                "the fault repeats");
+    throw std::invalid_argument(
+        "signal " + std::to_string(signal) +
+        " tells of a fault in the instruction that runs: no callback of a loop could run before "
+        "the fault repeats");
   }
   Ref<SignalNode> replaced;  // destroyed behind the lock: the callable may use the loop
   {

@@ -57,7 +57,8 @@ TEST_F(SignalTest, DestroysTheCallableOfARefusedHandler) {
   EXPECT_TRUE(destroyed);
 }
 
-// CPython: test_unix_events.py, test_remove_signal_handler, test_remove_signal_handler_2; test_events.py, test_add_signal_handler.
+// CPython: test_unix_events.py, test_remove_signal_handler, test_remove_signal_handler_2; test_events.py,
+// test_add_signal_handler.
 TEST_F(SignalTest, RemovingTellsWhetherThereWasOneAndRestoresTheDefaultAction) {
   for (const int sig : {SIGHUP, SIGINT}) {
     EXPECT_FALSE(loop().remove_signal_handler(sig));
@@ -72,7 +73,8 @@ TEST_F(SignalTest, RemovingTellsWhetherThereWasOneAndRestoresTheDefaultAction) {
 // CPython: test_unix_events.py, test_add_signal_handler.
 TEST_F(SignalTest, AddingAgainReplacesTheHandlerAlsoForASignalOnItsWay) {
   bool first_destroyed = false;
-  loop().add_signal_handler(SIGUSR1, [&, witness = on_destruction([&] { first_destroyed = true; })] { trace("first"); });
+  loop().add_signal_handler(SIGUSR1,
+                            [&, witness = on_destruction([&] { first_destroyed = true; })] { trace("first"); });
   ::raise(SIGUSR1);
   loop().add_signal_handler(SIGUSR1, note("second"));
   EXPECT_TRUE(first_destroyed);
@@ -144,7 +146,8 @@ TEST_F(SignalTest, ARemovedHandlerDoesNotRunForASignalOnItsWay) {
 }
 
 TEST_F(SignalTest, AnExceptionGoesToTheExceptionHandlerAndTheSignalStaysHandled) {
-  loop().add_signal_handler(SIGUSR1, [] { throw std::runtime_error("handler"); }, "on usr1");
+  loop().add_signal_handler(
+      SIGUSR1, [] { throw std::runtime_error("handler"); }, "on usr1");
   ::raise(SIGUSR1);
   run_ready();
   ::raise(SIGUSR1);
@@ -171,7 +174,8 @@ TEST_F(SignalTest, ClosingTheLoopRemovesAllHandlersAndDestroysThem) {  // IO9
   EXPECT_TRUE(has_default_action(SIGHUP));
   EXPECT_TRUE(has_default_action(SIGUSR1));
   EXPECT_FALSE(loop().remove_signal_handler(SIGUSR1));
-  expect_usage_error(Reason::loop_is_closed, "add_signal_handler()", [&] { loop().add_signal_handler(SIGUSR1, [] {}); });
+  expect_usage_error(Reason::loop_is_closed, "add_signal_handler()",
+                     [&] { loop().add_signal_handler(SIGUSR1, [] {}); });
 }
 
 TEST_F(SignalTest, BelongsToOneLoopAtATime) {

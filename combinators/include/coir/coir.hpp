@@ -5,6 +5,7 @@
 #include <coir/as_completed.hpp>
 #include <coir/await.hpp>
 #include <coir/barrier.hpp>
+#include <coir/call_graph.hpp>
 #include <coir/clock.hpp>
 #include <coir/condition.hpp>
 #include <coir/context.hpp>

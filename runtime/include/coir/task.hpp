@@ -2,6 +2,7 @@
 // A plain function that runs beside others and may wait. asyncio.Task.
 #pragma once
 
+#include <iosfwd>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -12,6 +13,7 @@
 #include <coir/detail/task_state.hpp>
 #include <coir/event_loop.hpp>
 #include <coir/future.hpp>
+#include <coir/stack_frame.hpp>
 
 namespace coir {
 
@@ -28,6 +30,10 @@ struct TaskOptions {
 
 namespace detail {
 
+COIR_EXPORT std::vector<StackFrame> get_stack(TaskState& task, std::optional<int> limit);
+/// Null: standard error.
+COIR_EXPORT void print_stack(TaskState& task, std::optional<int> limit, std::ostream* out);
+
 /// What Task<T> adds to Future<T>, and AnyTask to AnyFuture.
 template <class Derived>
 class TaskCalls {
@@ -43,6 +49,18 @@ class TaskCalls {
   Context get_context() const { return Context(Ref<ContextObject>(&task().context.object())); }
   /// What the task waits on; empty if it is ready, running or done.
   AnyFuture waiting_on() const { return AnyFuture(Ref<FutureState>(task().waiting_on())); }
+  /// The calls that the task is in, outermost first, all of them on its own stack: plain functions too, not those of coir
+  /// at both ends, nor how it calls back. Before its first step: its callable, at its creation. Done: none. When less than 16 KiB of its stack
+  /// are free, one frame that says so. At most 1,000 calls are looked at, the innermost ones.
+  ///
+  /// Shape     At most `limit` frames, the innermost; with a negative limit the outermost.
+  /// Errors    UsageError (wrong_thread) if its loop runs on another thread
+  /// Cost      Two switches and some microseconds for each frame; the first call reads symbols: milliseconds.
+  /// Source    CPython tasks.py Task.get_stack, which sees one frame of a suspended task. docs/debugging.md: names
+  std::vector<StackFrame> get_stack(std::optional<int> limit = {}) const { return detail::get_stack(task(), limit); }
+  /// Writes that to standard error, or to `out`. Source: CPython tasks.py Task.print_stack
+  void print_stack(std::optional<int> limit = {}) const { detail::print_stack(task(), limit, nullptr); }
+  void print_stack(std::ostream& out, std::optional<int> limit = {}) const { detail::print_stack(task(), limit, &out); }
 
  private:
   TaskState& task() const {

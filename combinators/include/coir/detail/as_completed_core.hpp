@@ -39,11 +39,8 @@ class COIR_EXPORT AsCompletedCore {
     void wake_one();
   };
 
-  struct Watched {
-    AnyFuture future;
-    CallbackId callback;
-  };
-  std::vector<Watched> watched_;
+  std::vector<AnyFuture> watched_;
+  std::vector<CallbackId> callbacks_;  // of each
   std::size_t left_;  // not handed out, nor to be handed out to a next() that waits
   std::shared_ptr<State> state_;
 };

@@ -36,6 +36,7 @@ class COIR_EXPORT GatherFuture : public FutureState {
   /// Counts the children that were done from the start.
   void begin();
   bool cancel(std::string message) override;
+  void each_awaited(const AwaitedVisitor& visit) const override;
 
  protected:
   GatherFuture(LoopCore& loop, SourceLocation where, bool return_exceptions, std::vector<AnyFuture> children,

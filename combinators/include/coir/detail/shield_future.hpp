@@ -18,6 +18,9 @@ namespace coir::detail {
 class COIR_EXPORT ShieldFuture : public FutureState {
  public:
   bool cancel(std::string message) override;
+  void each_awaited(const AwaitedVisitor& visit) const override {
+    if (inner_ && !inner_.done()) visit(inner_.state());
+  }
 
  protected:
   ShieldFuture(LoopCore& loop, SourceLocation where, AnyFuture inner);

@@ -49,6 +49,11 @@ class COIR_EXPORT TaskState : public FutureState, public HandleNode {
   const TaskState* newer() const noexcept { return newer_; }
   std::uint64_t id() const noexcept { return id_; }
   SourceLocation created_at() const noexcept { return FutureState::where(); }
+  void each_awaited(const AwaitedVisitor& visit) const override {
+    if (waiting_on_ != nullptr && !waiting_on_->done()) visit(*waiting_on_);
+  }
+  fibers::Fiber* fiber() const noexcept { return fiber_; }
+  const TaskState* newer() const noexcept { return newer_; }
 
   using FutureState::release;
   using FutureState::retain;

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include "backtrace.hpp"
+
+#include <unwind.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <utility>
+
+#include "switch.hpp"
+
+namespace coir::fibers {
+
+/// One walk over a fiber's frames. Lives on the stack of whoever asks.
+struct Walk {
+  Fiber* asking;
+  const void** addresses;
+  std::size_t capacity;
+  const void* above;  // frames below this address are left out; null: none
+  std::size_t count = 0;
+
+  static _Unwind_Reason_Code visit(_Unwind_Context* context, void* to) {
+    auto& walk = *static_cast<Walk*>(to);
+    int before_instruction = 0;
+    const _Unwind_Ptr address = _Unwind_GetIPInfo(context, &before_instruction);
+    if (address == 0 || walk.count == walk.capacity) return _URC_END_OF_STACK;
+    if (_Unwind_GetCFA(context) > reinterpret_cast<std::uintptr_t>(walk.above)) {
+      // A return address is the instruction behind the call, which may belong to another line, or function.
+      walk.addresses[walk.count++] = reinterpret_cast<const void*>(address - (before_instruction != 0 ? 0 : 1));
+    }
+    return _URC_NO_REASON;
+  }
+  void run() noexcept { _Unwind_Backtrace(visit, this); }
+};
+
+namespace {
+
+constexpr std::ptrdiff_t free_bytes_needed = 16 << 10;  // unwinder 4 KiB, lazy binding 3 KiB, and margin
+
+/// Runs on the stack of `fiber`, on top of the switch that suspended it; returns into that switch, as if it had been
+/// resumed by whoever resumed this. Keeps nothing of a Walk behind the jump.
+boost::context::fiber serve_walks(Fiber& fiber, boost::context::fiber asking) noexcept {
+  fiber.serves_walks = true;
+  while (Walk* walk = std::exchange(fiber.walk, nullptr)) {
+    Fiber& to = *walk->asking;
+    sanitizer::after_jump(fiber.sanitizer, to.sanitizer);
+    walk->run();
+    sanitizer::before_jump(fiber.sanitizer, to.sanitizer, false);
+    asking = std::move(asking).resume();
+  }
+  // Somebody means the fiber itself: the switch below is told, and does what is due behind a jump.
+  fiber.serves_walks = false;
+  return asking;
+}
+
+void walk_suspended(Fiber& fiber, Walk& walk) noexcept {
+  walk.above = fiber.frame;
+  fiber.walk = &walk;
+  sanitizer::before_jump(walk.asking->sanitizer, fiber.sanitizer, false);
+  boost::context::fiber left =
+      fiber.serves_walks ? std::move(fiber.boost_fiber()).resume()
+                         : std::move(fiber.boost_fiber()).resume_with([&fiber](boost::context::fiber&& asking) {
+                             return serve_walks(fiber, std::move(asking));
+                           });
+  sanitizer::after_jump(walk.asking->sanitizer, fiber.sanitizer);
+  ::new (fiber.context) boost::context::fiber(std::move(left));
+}
+
+}  // namespace
+
+std::optional<std::size_t> backtrace(FiberPool& pool, Fiber& fiber, const void** addresses,
+                                     std::size_t capacity) noexcept {
+  const int saved = errno;
+  Fiber& running = pool.current();
+  Walk walk{&running, addresses, capacity, nullptr};
+  if (&fiber == &running) {
+    walk.run();
+  } else if (fiber.frame != nullptr) {
+    if (static_cast<const std::byte*>(fiber.frame) - fiber.stack.limit < free_bytes_needed) return std::nullopt;
+    walk_suspended(fiber, walk);
+  }
+  errno = saved;
+  return walk.count;
+}
+
+}  // namespace coir::fibers

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// The frames on a fiber's stack. Private to coir.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include <coir/fibers/fiber.hpp>
+
+namespace coir::fibers {
+
+/// Writes an address inside each call on the stack of `fiber`, innermost first, up to `capacity`, and returns how many.
+/// Of a suspended fiber they begin with the function that contains the switch. None: fewer than 16 KiB of its stack are
+/// free.
+///
+/// A suspended fiber does the walk itself: it is entered by Boost's resume_with(), whose function unwinds what is below
+/// it and jumps straight back. That needs neither Boost's layout of saved registers nor an unwinder that starts
+/// elsewhere. The function stays there, ready for the next walk, until somebody really switches to the fiber.
+///
+/// Threads   Those of the pool. Errors: none. Cost: two switches and about 100 ns for each frame.
+COIR_EXPORT std::optional<std::size_t> backtrace(FiberPool& pool, Fiber& fiber, const void** addresses,
+                                                 std::size_t capacity) noexcept;
+
+}  // namespace coir::fibers

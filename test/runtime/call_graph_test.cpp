@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: MIT
+// What a task is in, and who awaits it. The stacks are those of functions such as users have, outside of namespace
+// coir. The gist of CPython 3.14's test_graph.py, of which 3.13 has nothing.
+#include "runtime_test.hpp"
+
+#include <coir/call_graph.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <sstream>
+#include <stdexcept>
+
+using namespace coir::test;  // NOLINT
+using namespace std::chrono_literals;
+using coir::AnyFuture;
+using coir::create_task;
+using coir::StackFrame;
+
+// Not inlined, and with something to do behind the call, so that each has a frame in every build.
+namespace shop {
+
+int steps = 0;
+
+[[gnu::noinline]] void wait_here(coir::Future<void> future) {
+  await(future);
+  ++steps;
+}
+[[gnu::noinline]] static void internal(const coir::Future<void>& future) {
+  wait_here(future);
+  ++steps;
+}
+template <class T>
+[[gnu::noinline]] T templated(const coir::Future<void>& future, T value) {
+  internal(future);
+  ++steps;
+  return value;
+}
+struct Cart {
+  [[gnu::noinline]] int load(const coir::Future<void>& future, int) const {
+    const int value = templated<int>(future, 1);
+    ++steps;
+    return value;
+  }
+};
+[[gnu::noinline]] int five_deep(const coir::Future<void>& future) {
+  const int value = Cart().load(future, 2);
+  ++steps;
+  return value;
+}
+[[gnu::always_inline]] inline void inlined(const coir::Future<void>& future) {
+  wait_here(future);
+  ++steps;
+}
+[[gnu::noinline]] void calls_inlined(const coir::Future<void>& future) {
+  inlined(future);
+  ++steps;
+}
+[[gnu::noinline]] void descend(const bool& stop) {
+  volatile char room[8 << 10];
+  room[0] = 0;
+  coir::sleep(0s);
+  if (!stop) descend(stop);
+  room[sizeof room - 1] = room[0];
+}
+
+}  // namespace shop
+
+namespace shop_test {
+namespace {
+
+Trace names(const std::vector<StackFrame>& frames) {
+  Trace all;
+  for (const StackFrame& frame : frames) all.push_back(frame.function);
+  return all;
+}
+Trace names(const coir::FutureCallGraph& graph) {
+  Trace all;
+  for (const coir::FrameCallGraphEntry& entry : graph.call_stack) all.push_back(entry.frame.function);
+  return all;
+}
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+/// Without libdw only exported functions have names, and none has a line.
+constexpr bool has_libdw = COIR_TEST_LIBDW;
+
+class StackTest : public RuntimeTest {
+ protected:
+  /// A lambda of a task that was made in run().
+  static bool is_body(const std::string& name) { return name.ends_with("TestBody::<lambda>::<lambda>"); }
+  coir::Future<void> gate() { return loop().create_future<void>(); }
+};
+
+TEST_F(StackTest, HasTheFramesOfNestedPlainFunctionsInOrder) {
+  if (!has_libdw) GTEST_SKIP();
+  run([&] {
+    const auto future = gate();
+    auto task = create_task([&] { return shop::five_deep(future); });
+    coir::sleep(0s);
+    Trace stack = names(task.get_stack());
+    ASSERT_EQ(stack.size(), 6U) << ::testing::PrintToString(stack);
+    EXPECT_TRUE(is_body(stack[0])) << stack[0];
+    stack.erase(stack.begin());
+    EXPECT_EQ(stack, (Trace{"shop::five_deep", "shop::Cart::load", "shop::templated<int>", "shop::internal",
+                            "shop::wait_here"}));
+    future.set_result();
+    EXPECT_EQ(await(task), 1);
+    EXPECT_EQ(task.get_stack().size(), 0U) << "a task that is done";
+  });
+}
+
+TEST_F(StackTest, TellsFilesAndLines) {
+  if (!has_libdw) GTEST_SKIP();
+  run([&] {
+    const auto future = gate();
+    auto task = create_task([&] { shop::wait_here(future); });
+    const unsigned here = __LINE__;
+    coir::sleep(0s);
+    const auto stack = task.get_stack();
+    ASSERT_EQ(stack.size(), 2U);
+    EXPECT_EQ(base_name(stack[0].file), "call_graph_test.cpp");
+    EXPECT_EQ(stack[0].line, here);
+    EXPECT_EQ(base_name(stack[1].file), "call_graph_test.cpp");
+    EXPECT_GT(stack[1].line, 20U);
+    future.set_result();
+    await(task);
+  });
+}
+
+TEST_F(StackTest, ShowsInlinedFunctions) {
+  if (!has_libdw) GTEST_SKIP();
+  run([&] {
+    const auto future = gate();
+    auto task = create_task([&] { shop::calls_inlined(future); });
+    coir::sleep(0s);
+    Trace stack = names(task.get_stack());
+    ASSERT_EQ(stack.size(), 4U) << ::testing::PrintToString(stack);
+    EXPECT_EQ(stack[1], "shop::calls_inlined");
+    EXPECT_EQ(stack[2], "shop::inlined");
+    EXPECT_EQ(stack[3], "shop::wait_here");
+    future.set_result();
+    await(task);
+  });
+}
+
+TEST_F(StackTest, WithoutDebugInformationExportedFunctionsHaveNames) {
+  ::setenv("COIR_LIBDW", "0", 1);
+  run([&] {
+    const auto future = gate();
+    auto task = create_task([&] { return shop::five_deep(future); });
+    coir::sleep(0s);
+    Trace stack = names(task.get_stack());
+    const auto unnamed = std::remove_if(stack.begin(), stack.end(), [](const std::string& name) {
+      return name.starts_with("runtime_test+0x");  // what addr2line takes
+    });
+    EXPECT_NE(unnamed, stack.end()) << "a static function";
+    stack.erase(unnamed, stack.end());
+    ASSERT_GT(stack.size(), 0U);
+    EXPECT_TRUE(is_body(stack[0])) << stack[0];  // from the type of the callable
+    stack.erase(stack.begin());
+    EXPECT_EQ(stack, (Trace{"shop::five_deep", "shop::Cart::load", "shop::templated<int>", "shop::wait_here"}));
+    future.set_result();
+    await(task);
+  });
+  ::unsetenv("COIR_LIBDW");
+}
+
+TEST_F(StackTest, TheRunningTaskSeesItsOwn) {
+  run([&] {
+    const std::function<void()> look = [&] {
+      const Trace stack = names(coir::current_task().get_stack());
+      ASSERT_GE(stack.size(), 2U);
+      EXPECT_TRUE(stack[0].ends_with("TestBody::<lambda>")) << stack[0];
+      EXPECT_TRUE(is_body(stack.back())) << stack.back() << ": the caller of get_stack(), nothing behind it";
+    };
+    look();
+  });
+}
+
+TEST_F(StackTest, BeforeItsFirstStepATaskIsWhereItWasCreated) {
+  run([&] {
+    auto task = create_task([] {});
+    const unsigned here = __LINE__;
+    const auto stack = task.get_stack();
+    ASSERT_EQ(stack.size(), 1U);
+    EXPECT_TRUE(is_body(stack[0].function)) << stack[0].function;
+    EXPECT_EQ(stack[0].address, nullptr);
+    EXPECT_EQ(base_name(stack[0].file), "call_graph_test.cpp");
+    EXPECT_EQ(stack[0].line, here);
+    await(task);
+  });
+}
+
+TEST_F(StackTest, ALimitKeepsTheInnermostANegativeOneTheOutermost) {
+  run([&] {
+    const auto future = gate();
+    auto task = create_task([&] { shop::five_deep(future); });
+    coir::sleep(0s);
+    const Trace all = names(task.get_stack());
+    ASSERT_EQ(all.size(), 6U);
+    EXPECT_EQ(names(task.get_stack(2)), Trace(all.end() - 2, all.end()));
+    EXPECT_EQ(names(task.get_stack(-2)), Trace(all.begin(), all.begin() + 2));
+    EXPECT_EQ(names(task.get_stack(99)), all);
+    EXPECT_EQ(names(task.get_stack(0)), Trace{});
+    future.set_result();
+    await(task);
+  });
+}
+
+TEST_F(StackTest, ATaskGoesOnAsIfNothingHadBeenHoweverOftenItsStackIsWalked) {
+  run([&] {
+    const auto future = gate();
+    shop::steps = 0;
+    auto task = create_task([&] { return shop::five_deep(future); });
+    coir::sleep(0s);
+    for (int i = 0; i < 1000; ++i) ASSERT_EQ(task.get_stack(1).size(), 1U) << i;
+    future.set_result();
+    EXPECT_EQ(await(task), 1);
+    EXPECT_EQ(shop::steps, 5);
+  });
+}
+
+TEST_F(StackTest, ATaskIsWalkedBetweenEachTwoOfItsSteps) {
+  run([&] {
+    int done = 0;
+    auto task = create_task([&] {
+      for (; done < 1000; ++done) coir::sleep(0s);
+    });
+    while (!task.done()) {
+      EXPECT_EQ(task.get_stack(1).size(), 1U);
+      coir::sleep(0s);
+    }
+    EXPECT_EQ(done, 1000);
+  });
+}
+
+TEST_F(StackTest, AThousandTasksAreWalkedAndEndRight) {
+  run([&] {
+    const auto future = gate();
+    std::vector<coir::Task<int>> tasks;
+    for (int i = 0; i < 1000; ++i) {
+      tasks.push_back(create_task([&future, i] { return shop::templated<int>(future, i); }));
+    }
+    coir::sleep(0s);
+    for (const auto& task : tasks) ASSERT_EQ(task.get_stack().size(), 4U);
+    future.set_result();
+    for (int i = 0; i < 1000; ++i) ASSERT_EQ(await(tasks[static_cast<std::size_t>(i)]), i);
+  });
+}
+
+TEST_F(StackTest, IsWalkedInACatchBlockAndErrnoAndTheExceptionsOfBothSidesStay) {
+  run([&] {
+    const auto future = gate();
+    auto task = create_task([&] {
+      try {
+        throw std::runtime_error("of the task");
+      } catch (...) {
+        errno = ERANGE;
+        shop::wait_here(future);
+        EXPECT_EQ(errno, ERANGE);
+        throw;
+      }
+    });
+    coir::sleep(0s);
+    EXPECT_EQ(ending_of([&] {
+                try {
+                  throw std::runtime_error("of the observer");
+                } catch (...) {
+                  errno = EDOM;
+                  EXPECT_EQ(task.get_stack().size(), 2U);
+                  EXPECT_EQ(errno, EDOM);
+                  throw;
+                }
+              }),
+              "std::runtime_error: of the observer");
+    future.set_result();
+    EXPECT_EQ(ending_of([&] { await(task); }), "std::runtime_error: of the task");
+  });
+}
+
+TEST_F(StackTest, IsWalkedWhileAnExceptionUnwindsIt) {
+  run([&] {
+    const auto future = gate();
+    auto task = create_task([&] {
+      const OnDestruction cleanup([&] { shop::wait_here(future); });
+      throw std::runtime_error("still on its way");
+    });
+    coir::sleep(0s);
+    const Trace stack = names(task.get_stack());
+    ASSERT_GE(stack.size(), 2U) << ::testing::PrintToString(stack);
+    EXPECT_EQ(stack.back(), "shop::wait_here");
+    EXPECT_EQ(std::uncaught_exceptions(), 0) << "that of the other stack";
+    future.set_result();
+    EXPECT_EQ(ending_of([&] { await(task); }), "std::runtime_error: still on its way");
+  });
+}
+
+TEST_F(StackTest, AnAlmostFullStackIsLeftAloneAndTheTaskGoesOn) {
+  run([&] {
+    bool stop = false;
+    auto task = create_task([&] { shop::descend(stop); });
+    coir::sleep(0s);
+    auto stack = task.get_stack(1);
+    while (stack.at(0).address != nullptr) {
+      coir::sleep(0s);
+      stack = task.get_stack(1);
+    }
+    EXPECT_EQ(stack[0].function, "(not walked: too little of the stack is free)");
+    stop = true;
+    await(task);
+  });
+}
+
+TEST_F(StackTest, IsSeenFromACallbackAndWhileTheLoopStands) {
+  const auto future = gate();
+  auto task = loop().create_task([&] { shop::wait_here(future); });
+  std::size_t in_callback = 0;
+  loop().call_soon([&] { in_callback = task.get_stack().size(); });
+  run_ready();
+  EXPECT_EQ(in_callback, 2U);
+  EXPECT_EQ(task.get_stack().size(), 2U);
+  future.set_result();
+  run_ready();
+  EXPECT_TRUE(task.done());
+}
+
+TEST_F(StackTest, AThreadThatDoesNotRunTheLoopIsRefused) {
+  run([&] {
+    auto task = coir::current_task();
+    std::thread([&] {
+      expect_usage_error(Reason::wrong_thread, "get_stack()", [&] { task.get_stack(); });
+      expect_usage_error(Reason::wrong_thread, "capture_call_graph()", [&] { coir::capture_call_graph(task); });
+    }).join();
+  });
+}
+
+TEST_F(StackTest, PrintsTheMostRecentCallLast) {
+  run([&] {
+    const auto future = gate();
+    auto task = create_task([&] { shop::wait_here(future); }, coir::TaskOptions{.name = "waiter"});
+    coir::sleep(0s);
+    std::ostringstream out;
+    task.print_stack(out);
+    const std::string text = out.str();
+    EXPECT_EQ(text.find("Stack for Task 'waiter' created at call_graph_test.cpp:"), 0U) << text;
+    EXPECT_NE(text.find(" (most recent call last):\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("TestBody::<lambda>::<lambda>\n"), std::string::npos) << text;
+    EXPECT_TRUE(text.ends_with("in shop::wait_here\n")) << text;
+    future.set_result();
+    await(task);
+    out.str({});
+    task.print_stack(out);
+    EXPECT_EQ(out.str().find("No stack for Task 'waiter' created at "), 0U) << out.str();
+  });
+}
+
+using GraphTest = StackTest;
+
+TEST_F(GraphTest, GoesFromAFutureToItsAwaitersAndOnToTheirs) {
+  run([&] {
+    const auto future = gate();
+    auto inner = create_task([&] { shop::wait_here(future); }, coir::TaskOptions{.name = "inner"});
+    auto outer = create_task([&] { await(inner); }, coir::TaskOptions{.name = "outer"});
+    coir::sleep(0s);
+    coir::sleep(0s);
+    const coir::FutureCallGraph graph = coir::capture_call_graph(future);
+    EXPECT_EQ(graph.future, AnyFuture(future));
+    EXPECT_EQ(graph.call_stack.size(), 0U);
+    ASSERT_EQ(graph.awaited_by.size(), 1U);
+    const coir::FutureCallGraph& first = graph.awaited_by[0];
+    EXPECT_EQ(first.future, AnyFuture(inner));
+    ASSERT_EQ(first.call_stack.size(), 2U);
+    EXPECT_EQ(names(first)[0], "shop::wait_here") << "the innermost call first";
+    ASSERT_EQ(first.awaited_by.size(), 1U);
+    EXPECT_EQ(first.awaited_by[0].future, AnyFuture(outer));
+    EXPECT_EQ(first.awaited_by[0].awaited_by.size(), 0U);
+
+    future.set_result();
+    EXPECT_EQ(coir::capture_call_graph(future).awaited_by.size(), 0U) << "it is done";
+    await(outer);
+    EXPECT_EQ(coir::capture_call_graph(inner).awaited_by.size(), 0U);
+  });
+}
+
+TEST_F(GraphTest, OfTheRunningTaskIsTheDefault) {
+  run([&] {
+    auto child = create_task([&] {
+      const coir::FutureCallGraph graph = coir::capture_call_graph();
+      EXPECT_EQ(graph.future, AnyFuture(coir::current_task()));
+      EXPECT_GE(graph.call_stack.size(), 1U);
+      ASSERT_EQ(graph.awaited_by.size(), 1U);
+      EXPECT_EQ(coir::capture_call_graph({}, 1).call_stack.size() + 1, graph.call_stack.size()) << "depth";
+      EXPECT_EQ(coir::capture_call_graph({}, 0, 0).call_stack.size(), 0U) << "limit";
+      EXPECT_EQ(coir::capture_call_graph({}, 0, 0).awaited_by.size(), 1U);
+    });
+    await(child);
+  });
+}
+
+TEST_F(GraphTest, InACallbackThereIsNoneAndWithoutALoopItIsMisuse) {
+  loop().call_soon([&] {
+    EXPECT_FALSE(coir::capture_call_graph().future);
+    EXPECT_EQ(coir::format_call_graph(), "");
+    trace("ran");
+  });
+  run_ready();
+  EXPECT_EQ(events, Trace{"ran"});
+  expect_usage_error(Reason::no_running_loop, "capture_call_graph()", [] { coir::capture_call_graph(); });
+}
+
+TEST_F(GraphTest, AwaitersAreInOrderOfCreation) {
+  run([&] {
+    const auto future = gate();
+    std::vector<coir::Task<void>> tasks;
+    for (int i = 0; i < 3; ++i) tasks.push_back(create_task([&] { shop::wait_here(future); }));
+    coir::sleep(0s);
+    const auto graph = coir::capture_call_graph(future, 0, 0);
+    ASSERT_EQ(graph.awaited_by.size(), 3U);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(graph.awaited_by[i].future, AnyFuture(tasks[i]));
+    future.set_result();
+    for (const auto& task : tasks) await(task);
+  });
+}
+
+TEST_F(GraphTest, AWaitThatWasCancelledLeavesNoEdge) {
+  run([&] {
+    const auto future = gate();
+    auto awaited = create_task([&] { shop::wait_here(future); });
+    auto waiter = create_task([&] { await(awaited); });
+    coir::sleep(0s);
+    EXPECT_EQ(coir::capture_call_graph(future, 0, 0).awaited_by.size(), 1U);
+    waiter.cancel();
+    EXPECT_TRUE(future.cancelled()) << "passed on";
+    EXPECT_EQ(coir::capture_call_graph(future, 0, 0).awaited_by.size(), 0U);
+    coir::sleep(0s);
+    coir::sleep(0s);
+    EXPECT_TRUE(waiter.cancelled());
+    EXPECT_EQ(coir::capture_call_graph(awaited, 0, 0).awaited_by.size(), 0U);
+  });
+}
+
+/// Says that it cannot be done before another future is.
+class Follower final : public coir::detail::ValueState<coir::detail::FutureState, void> {
+ public:
+  explicit Follower(coir::EventLoop& loop) : ValueState(loop.core(), coir::SourceLocation()) { set_kind("follower"); }
+  void each_awaited(const coir::detail::AwaitedVisitor& visit) const override { visit(followed.state()); }
+  AnyFuture followed;
+
+ private:
+  ~Follower() override = default;
+};
+
+TEST_F(GraphTest, ACycleIsShownOnce) {
+  run([&] {
+    auto* follower = new Follower(loop());
+    const coir::Future<void> future(coir::detail::Ref<coir::detail::FutureState>::adopt(follower));
+    auto task = create_task([&] { shop::wait_here(future); });
+    follower->followed = task;
+    coir::sleep(0s);
+    const auto graph = coir::capture_call_graph(task, 0, 0);
+    ASSERT_EQ(graph.awaited_by.size(), 1U);
+    EXPECT_EQ(graph.awaited_by[0].future, AnyFuture(future));
+    ASSERT_EQ(graph.awaited_by[0].awaited_by.size(), 1U);
+    const auto& again = graph.awaited_by[0].awaited_by[0];
+    EXPECT_EQ(again.future, AnyFuture(task));
+    EXPECT_EQ(again.omitted, coir::FutureCallGraph::Omitted::shown_before);
+    EXPECT_EQ(again.awaited_by.size(), 0U);
+    EXPECT_NE(coir::format_call_graph(graph).find("(shown elsewhere)"), std::string::npos);
+    future.set_result();
+    await(task);
+    follower->followed = {};
+  });
+}
+
+TEST_F(GraphTest, AVeryLongChainIsCutOff) {
+  run([&] {
+    const auto future = gate();
+    std::vector<coir::Task<void>> chain{create_task([&] { shop::wait_here(future); })};
+    for (int i = 0; i < 5000; ++i) chain.push_back(create_task([awaited = chain.back()] { await(awaited); }));
+    coir::sleep(0s);
+    const auto graph = coir::capture_call_graph(future, 0, 0);
+    const coir::FutureCallGraph* last = &graph;
+    int levels = 0;
+    for (; !last->awaited_by.empty(); last = &last->awaited_by[0]) ++levels;
+    EXPECT_EQ(levels, 100);
+    EXPECT_EQ(last->omitted, coir::FutureCallGraph::Omitted::too_deep);
+    future.set_result();
+    await(chain.back());
+  });
+}
+
+TEST_F(GraphTest, IsPrintedAsATree) {
+  run([&] {
+    const auto future = gate();
+    auto inner = create_task([&] { shop::wait_here(future); }, coir::TaskOptions{.name = "inner"});
+    auto outer = create_task([&] { await(inner); }, coir::TaskOptions{.name = "outer"});
+    coir::sleep(0s);
+    std::ostringstream out;
+    coir::print_call_graph(out, inner, 0, 0);
+    const auto at = [](const AnyFuture& each) { return coir::to_string(each.created_at()); };
+    EXPECT_EQ(out.str(), "* Task 'inner' created at " + at(inner) +
+                             "\n"
+                             "  + Awaited by:\n"
+                             "    * Task 'outer' created at " +
+                             at(outer) + "\n");
+    const std::string full = coir::format_call_graph(inner);
+    EXPECT_NE(full.find("  + Call stack:\n  |   "), std::string::npos) << full;
+    EXPECT_NE(full.find("in shop::wait_here\n"), std::string::npos) << full;
+    future.set_result();
+    await(outer);
+  });
+}
+
+}  // namespace
+}  // namespace shop_test
