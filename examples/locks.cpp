@@ -10,41 +10,31 @@
 
 using namespace std::chrono_literals;
 
-struct Account {
-  coir::Lock lock;  // needed because a transfer awaits between reading and writing
-  int balance = 100;
-};
-
-void transfer(Account& from, Account& to, int amount) {
-  const std::scoped_lock both(from.lock, to.lock);  // in any order: no deadlock
-  const int rest = from.balance - amount;
-  coir::sleep(5ms);  // asks the bank
-  from.balance = rest;
-  to.balance += amount;
-}
-
 int main() {
   coir::run([] {
-    Account alice;
-    Account bob;
-    coir::await(coir::gather([&] { transfer(alice, bob, 30); }, [&] { transfer(bob, alice, 10); },
-                             [&] { transfer(alice, bob, 5); }));
-    std::printf("alice %d, bob %d\n", alice.balance, bob.balance);
+    coir::Lock lock;  // needed, because a deposit awaits between reading and writing
+    int balance = 0;
+    const auto deposit = [&] {
+      const std::scoped_lock held(lock);
+      const int before = balance;
+      coir::sleep(5ms);
+      balance = before + 10;
+    };
+    coir::await(coir::gather(deposit, deposit, deposit));
+    std::printf("balance %d\n", balance);
 
     coir::Semaphore connections(2);  // at most two at a time
     coir::Event open;                // and none before this
-    int in_use = 0;
-    int most = 0;
+    int in_use = 0, most = 0;
+    const auto fetch = [&] {
+      open.wait();
+      const std::scoped_lock permit(connections);
+      most = std::max(most, ++in_use);
+      coir::sleep(1ms);
+      --in_use;
+    };
     std::vector<coir::Task<void>> fetches;
-    for (int i = 0; i < 6; ++i) {
-      fetches.push_back(coir::create_task([&] {
-        open.wait();
-        const std::scoped_lock permit(connections);
-        most = std::max(most, ++in_use);
-        coir::sleep(1ms);
-        --in_use;
-      }));
-    }
+    for (int i = 0; i < 6; ++i) fetches.push_back(coir::create_task(fetch));
     open.set();
     coir::await(coir::gather(fetches));
     std::printf("%zu fetches, at most %d at once\n", fetches.size(), most);

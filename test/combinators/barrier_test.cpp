@@ -197,6 +197,24 @@ TEST_F(BarrierTest, NumbersStayDistinctWhenATaskIsCancelled) {
   EXPECT_EQ(events, (Trace{"d 2", "b 0", "c 1"}));
 }
 
+// As in asyncio, where the cancelled task's Condition.wait() wakes the next, which then finds nothing changed.
+TEST_F(BarrierTest, ACancelledTaskSendsTheFirstInLineToItsEnd) {
+  Barrier barrier(4);
+  run([&] {
+    auto a = passer(barrier, "a");
+    auto b = passer(barrier, "b");
+    auto cancelled = passer(barrier, "cancelled");
+    turn();
+    cancelled.cancel();
+    turn();
+    auto c = passer(barrier, "c");
+    turn();
+    auto d = passer(barrier, "d");
+    await(gather(a, b, c, d));
+  });
+  EXPECT_EQ(events, (Trace{"d 3", "b 1", "a 0", "c 2"}));
+}
+
 // As in asyncio: the barrier learns of a cancellation when the task runs.
 TEST_F(BarrierTest, ATaskCancelledInTheTurnOfTheLastArrivalHasArrived) {
   Barrier barrier(3);
