@@ -32,8 +32,8 @@ class UserSignal final : public SignalNode {
     callback_ = std::move(callback);
   }
   void deliver() override {
-    const Ref<HandleNode> running = callback_;  // it may remove or replace itself
-    if (running) running->invoke();
+    const Ref<HandleNode> called = callback_;  // it may remove or replace itself
+    if (called) called->invoke();
   }
   void uninstalled() noexcept override { callback_ = {}; }
 

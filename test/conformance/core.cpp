@@ -206,6 +206,8 @@ const Operations& all_operations() {
     add_core(all);
     add_combinators(all);
     add_contexts(all);
+    add_groups(all);
+    add_locks(all);
     return all;
   }();
   return operations;

@@ -14,12 +14,12 @@ weights = {
     "combinators": {"gather": 12, "wait": 8, "each": 7, "shield": 3},
     "timeouts": {"timeout": 12, "timeout_at": 5, "wait_for": 10, "reschedule": 5, "expired": 3},
     "locks": {
-        "acquire": 2, "release": 3, "with": 14, "locked": 2, "event_wait": 12, "event_set": 5, "event_clear": 3,
+        "race": 10, "acquire": 2, "release": 3, "with": 16, "locked": 2, "event_wait": 12, "event_set": 5, "event_clear": 3,
         "event_is_set": 2, "condition": 12, "notify": 5, "condition_input": 2, "barrier_wait": 14, "barrier_reset": 1,
         "barrier_abort": 1, "barrier_state": 2,
     },
     "queues": {
-        "put": 12, "get": 14, "put_nowait": 4, "get_nowait": 3, "task_done": 5, "join": 4, "shutdown": 2,
+        "race": 6, "put": 12, "get": 14, "put_nowait": 4, "get_nowait": 3, "task_done": 5, "join": 4, "shutdown": 2,
         "queue_state": 2,
     },
     "groups": {"group": 12, "group_spawn": 14},
@@ -35,10 +35,10 @@ driving = {
     "combinators": {},
     "timeouts": {"reschedule": 1},
     "locks": {
-        "release": 4, "notify": 5, "event_set": 3, "event_clear": 2, "condition_input": 3, "barrier_wait": 3,
+        "race": 10, "release": 4, "notify": 5, "event_set": 3, "event_clear": 2, "condition_input": 3, "barrier_wait": 3,
         "barrier_reset": 1, "barrier_abort": 0.5,
     },
-    "queues": {"put": 3, "get": 3, "put_nowait": 4, "get_nowait": 3, "task_done": 3, "shutdown": 1},
+    "queues": {"race": 8, "put": 3, "get": 3, "put_nowait": 4, "get_nowait": 3, "task_done": 3, "shutdown": 1},
     "groups": {"group_spawn": 1},
     "eager": {},
     "contexts": {"vset": 1, "vget": 1},
@@ -85,7 +85,8 @@ class Generator:
             self.ingredients = ["core", *self.random.sample(self.ingredients[1:], self.random.randint(2, 4))]
         kinds = self.random.sample(kinds_of_locks, self.random.choice((1, 1, 2)))
         self.missing = set().union(*kinds_of_locks).difference(*kinds)
-        self.weights = self.table(weights, 0.5 if family in ("combinators", "timeouts", "mixed") else 0.25)
+        core_scale = {"combinators": 0.5, "timeouts": 0.5, "mixed": 0.5, "locks": 0.12, "queues": 0.15}.get(family, 0.25)
+        self.weights = self.table(weights, core_scale)
         self.immediate_weights = {name: weight for name, weight in self.weights.items() if name in immediate}
         self.driving_weights = self.table(driving, 1)
         self.spawn_share = 0.85 if family in ("locks", "queues") else 0.4
@@ -342,6 +343,19 @@ class Generator:
         return Node(name, [self.random.choice(self.things["barrier"])])
 
     make_barrier_reset = make_barrier_abort = make_barrier_state = make_barrier_wait
+
+    def make_race(self, name, depth):
+        """Wakes somebody up, and cancels somebody before he runs."""
+        candidates = {"with": 4, "release": 2, "event_set": 2, "notify": 1, "barrier_wait": 1, "put_nowait": 2,
+                      "get_nowait": 2}
+        candidates = {name: weight for name, weight in candidates.items() if name in self.weights}
+        kind, = self.random.choices(list(candidates), candidates.values())
+        if kind == "with":
+            wake = Node(kind, [self.lock()], [[self.make_spin("spin", depth)]])
+        else:
+            wake = getattr(self, "make_" + kind)(kind, depth)
+        cancels = [self.make_cancel("cancel", depth) for _ in range(self.random.randint(1, 2))]
+        return Node("try", ["any"], [[wake, *cancels], []])
 
     # Queues.
 

@@ -17,6 +17,7 @@ Trace run_program(std::string_view source) {
   world.set_slot("t0", world.loop.create_task([&] { return body(world, "t0", block); }));
   run_until_stalled(world.loop);
   world.emit_end();
+  emit_locks(world);
   Trace trace = std::move(world.trace);
   if (!all_tasks(world.loop).empty()) {
     // The stacks that leak have locals in lines of locks and queues, so those must stay.

@@ -25,9 +25,9 @@ struct NoAwaitAccess;
 /// Threads   Belongs to the frame that made it: a local variable, destroyed in reverse order.
 /// Lifetime  `reason` is borrowed: a literal.
 /// Cost      Two stores; an await pays nothing for it.
-class [[nodiscard]] COIR_EXPORT NoAwait {
+class COIR_EXPORT NoAwait {
  public:
-  explicit NoAwait(const char* reason, SourceLocation where = SourceLocation::current()) noexcept;
+  [[nodiscard]] explicit NoAwait(const char* reason, SourceLocation where = SourceLocation::current()) noexcept;
   ~NoAwait();
   NoAwait(const NoAwait&) = delete;
   NoAwait& operator=(const NoAwait&) = delete;
