@@ -73,8 +73,7 @@ void GatherFuture::child_done(FutureState& child, bool in_callback) {
   if (left_ != 0) return;
   if (cancel_requested_) {
     for (const AnyFuture& each : children_) each.state().mark_retrieved();
-    const std::string& last = children_.back().state().cancel_message();
-    return finish(std::make_exception_ptr(CancelledError(last.empty() ? cancel_message() : last)));
+    return finish(std::make_exception_ptr(CancelledError(children_.back().state().cancel_message())));
   }
   try {
     collect(in_callback ? &child : nullptr);
@@ -108,10 +107,7 @@ bool GatherFuture::cancel(std::string message) {
   for (std::size_t i = 0; i < children_.size(); ++i) {
     if (children_[i].cancel(message)) any = true;
   }
-  if (any) {
-    cancel_requested_ = true;
-    set_cancel_message(std::move(message));
-  }
+  if (any) cancel_requested_ = true;
   return any;
 }
 

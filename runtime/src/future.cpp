@@ -43,7 +43,7 @@ const std::string& FutureState::cancel_message() const noexcept {
 }
 
 void FutureState::set_cancel_message(std::string message) {
-  if (!message.empty()) cancel_message_ = std::make_unique<std::string>(std::move(message));
+  cancel_message_ = message.empty() ? nullptr : std::make_unique<std::string>(std::move(message));
 }
 
 bool FutureState::cancel(std::string message) { return take_cancelled(std::move(message)); }

@@ -61,6 +61,7 @@ bool TaskState::cancel(std::string message) {
     if (taken) return passed_on_ = true;
   }
   must_cancel_ = true;
+  set_cancel_message(message);  // which a gather asks for even if the task swallows the cancellation
   must_message_ = message.empty() ? nullptr : std::make_unique<std::string>(std::move(message));
   return true;
 }

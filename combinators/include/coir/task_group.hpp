@@ -43,8 +43,7 @@ class COIR_EXPORT TaskGroup {
   /// Starts fn() as a child. The task may be ignored: the group waits for it and reports its failure.
   ///
   /// Suspends  never
-  /// Errors    UsageError (group_not_active) when the group is shutting down after a failure, or finished: its last
-  /// child
+  /// Errors    UsageError (group_not_active) when the group is shutting down after a failure, or finished: its last child
   ///           ended while the block was waiting for them. fn is destroyed then. While the block waits, children may
   ///           start siblings.
   /// Cancel    After cancel() the child is cancelled at once: before its first step, unless it starts eagerly.
@@ -163,9 +162,10 @@ decltype(auto) run_task_group(F&& fn, SourceLocation where) {
 /// A child that fails cancels its siblings and the block; a block that throws cancels the children. A child that is
 /// cancelled alone does not concern the others.
 ///
-/// Order     Children are cancelled in order of creation. Errors: those of the children as they failed, then the
-/// block's. Suspends  As fn does, then until the children have ended; without children not at all. Errors
-/// ExceptionGroup ("unhandled errors in a TaskGroup") of all that children and the block threw, except
+/// Order     Children are cancelled in order of creation. Errors are in the order in which the children failed, the block's
+///           own last.
+/// Suspends  As fn does, then until the children have ended; without children not at all.
+/// Errors    ExceptionGroup ("unhandled errors in a TaskGroup") of all that children and the block threw, except
 ///           CancelledError. A KeyboardInterrupt or SystemExit leaves bare, once the children have ended.
 ///           InvalidStateError if TaskGroup::cancel() ended a block before it returned its result: a block with a
 ///           result catches CancelledError and returns what it has. UsageError outside a task.
