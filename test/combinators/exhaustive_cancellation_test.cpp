@@ -319,8 +319,8 @@ TEST_P(ExhaustiveCancellationTest, NothingIsLostWhateverACancelHits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Outer, ExhaustiveCancellationTest, ::testing::Range(std::size_t{0}, Level::names.size()),
-                         [](const ::testing::TestParamInfo<std::size_t>& info) {
-                           std::string name = Level::names[info.param];
+                         [](const ::testing::TestParamInfo<std::size_t>& tested) {
+                           std::string name = Level::names[tested.param];
                            std::replace(name.begin(), name.end(), ' ', '_');
                            return name;
                          });

@@ -165,6 +165,7 @@ TEST_F(StackTest, WithoutDebugInformationExportedFunctionsHaveNames) {
   ::unsetenv("COIR_LIBDW");
 }
 
+// CPython: test_tasks.py, test_get_stack.
 TEST_F(StackTest, TheRunningTaskSeesItsOwn) {
   run([&] {
     const std::function<void()> look = [&] {
