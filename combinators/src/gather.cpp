@@ -73,7 +73,8 @@ void GatherFuture::child_done(FutureState& child, bool in_callback) {
   if (left_ != 0) return;
   if (cancel_requested_) {
     for (const AnyFuture& each : children_) each.state().mark_retrieved();
-    return finish(std::make_exception_ptr(CancelledError(children_.back().state().cancel_message())));
+    const std::string& last = children_.back().state().cancel_message();
+    return finish(std::make_exception_ptr(CancelledError(last.empty() ? cancel_message() : last)));
   }
   try {
     collect(in_callback ? &child : nullptr);
@@ -94,16 +95,17 @@ bool GatherFuture::kept_by_source() noexcept {
 }
 
 bool GatherFuture::cancel(std::string message) {
-  if (done()) {
-    mark_retrieved();
-    return false;
-  }
+  if (done()) return false;
   bool any = false;
   // By index: a child may be cancelled at once, and a callback of it cannot run before the next turn (P2).
+  // A child that was passed twice is asked twice, and counts that, as in asyncio.
   for (std::size_t i = 0; i < children_.size(); ++i) {
-    if (first_occurrence_[i] == i && children_[i].cancel(message)) any = true;
+    if (children_[i].cancel(message)) any = true;
   }
-  if (any) cancel_requested_ = true;
+  if (any) {
+    cancel_requested_ = true;
+    set_cancel_message(std::move(message));
+  }
   return any;
 }
 

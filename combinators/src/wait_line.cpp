@@ -15,7 +15,11 @@ WaitLineState::WaitLineState(LoopCore& loop, const WaitLine& line)
 }
 
 void WaitLineState::each_awaited(const AwaitedVisitor& visit) const {
-  if (line_ != nullptr && line_->holder() != nullptr) visit(*line_->holder());
+  if (line_ == nullptr || line_->holder() == 0) return;
+  const AnyFuture self(Ref<FutureState>(const_cast<WaitLineState*>(this)));
+  for (const AnyTask& task : all_tasks(self.get_loop())) {
+    if (static_cast<const TaskState&>(task.state()).id() == line_->holder()) visit(task.state());
+  }
 }
 
 Waiter::Waiter(WaitLine& line) : line_(&line) {
@@ -28,28 +32,20 @@ Waiter::Waiter(WaitLine& line) : line_(&line) {
                          "for each loop.");
   }
   state_ = Ref<WaitLineState>::adopt(new WaitLineState(loop, line));
+  state_->trace_created();
   line.waiting_.push(*this);
 }
 
 Waiter::~Waiter() {
   state_->forget_line();
   if (line_ == nullptr) return;
-  const bool woken = state_->done() && !state_->cancelled();
-  (woken ? line_->woken_ : line_->waiting_).remove(*this);
+  (woken() ? line_->woken_ : line_->waiting_).remove(*this);
 }
 
-void Waiter::wait() {
-  try {
-    wait_until_done(*state_);
-  } catch (const CancelledError&) {
-    if (line_ != nullptr) throw;  // else the caller, who would leave the object in order, must learn that it is gone
-  }
-  if (line_ == nullptr) {
-    throw UsageError(UsageError::Reason::destroyed_while_waiting,
-                     state_->kind() + std::string(": the object created at ") + to_string(state_->where()) +
-                         " was destroyed while this task waited for it. Let it outlive the tasks that use it.");
-  }
-  state_->require_value();
+void Waiter::throw_lost() const {
+  throw UsageError(UsageError::Reason::destroyed_while_waiting,
+                   state_->kind() + std::string(": the object created at ") + to_string(state_->where()) +
+                       " was destroyed while this task waited for it. Let it outlive the tasks that use it.");
 }
 
 void Waiter::wake() noexcept {
@@ -86,7 +82,9 @@ void WaitLine::abandon() noexcept {
   for (Waiter* waiter = waiting_.first; waiter != nullptr; waiter = waiter->next_) {
     waiter->line_ = nullptr;
     waiter->state_->forget_line();
-    if (!waiter->done()) waiter->state_->finish();
+    if (waiter->done()) continue;
+    waiter->stranded_ = true;
+    waiter->state_->finish();
   }
 }
 

@@ -19,6 +19,7 @@ TimeoutError::~TimeoutError() = default;
 InvalidStateError::~InvalidStateError() = default;
 UsageError::~UsageError() = default;
 BrokenBarrierError::~BrokenBarrierError() = default;
+DeadlockError::~DeadlockError() = default;
 QueueEmpty::~QueueEmpty() = default;
 QueueFull::~QueueFull() = default;
 QueueShutDown::~QueueShutDown() = default;

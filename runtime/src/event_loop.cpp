@@ -7,6 +7,8 @@
 #include <coir/await.hpp>
 
 #include "loop_core.hpp"
+#include "signals.hpp"
+#include "stop_when_done.hpp"
 
 namespace coir {
 
@@ -53,16 +55,14 @@ void EventLoop::run_until_done(const AnyFuture& future, bool own_task) {
     throw UsageError(UsageError::Reason::wrong_loop,
                      "run_until_complete(): " + future.describe() + " is attached to a different loop.");
   }
-  const CallbackId id = future.add_done_callback([this] { stop(); }, "stop the loop");
+  const detail::StopWhenDone stop_when_done(*this, future);
   try {
     core_->run_forever();
   } catch (...) {
-    future.remove_done_callback(id);
     // The exception that left the loop is the task's own: whoever made the task here gets it from this very throw.
     if (own_task && future.done()) future.state().mark_retrieved();
     throw;
   }
-  future.remove_done_callback(id);
   if (!future.done()) {
     throw UsageError(UsageError::Reason::stopped_early,
                      "run_until_complete(): Event loop stopped before Future completed. It is still pending; run again "
@@ -111,6 +111,7 @@ Handle EventLoop::schedule_soon(detail::HandleNode* node, const char* name) {
     guard.dismiss();
   }
   node->name = name;
+  detail::copy_current_context(node->context);
   node->refs = 2;  // the queue's and the handle's
   core_->schedule(*node);
   return Handle{detail::Ref<detail::HandleNode>::adopt(node)};
@@ -119,6 +120,7 @@ Handle EventLoop::schedule_soon(detail::HandleNode* node, const char* name) {
 Handle EventLoop::schedule_threadsafe(detail::HandleNode* node, const char* name) {
   node->shared = true;
   node->name = name;
+  detail::copy_current_context(node->context);
   NodeGuard guard(*node);
   Handle handle{detail::Ref<detail::HandleNode>(node)};
   node->queued = true;
@@ -132,6 +134,7 @@ TimerHandle EventLoop::schedule_at(detail::TimerNode* node, const char* name) {
   NodeGuard guard(*node);
   core_->require_open("call_at()");
   node->name = name;
+  detail::copy_current_context(node->context);
   TimerHandle handle{detail::Ref<detail::TimerNode>(node)};
   core_->timers.insert(*node);
   guard.dismiss();
@@ -144,6 +147,7 @@ void EventLoop::watch(int fd, bool writer, detail::HandleNode* node, const char*
   core_->require_open(writer ? "add_writer()" : "add_reader()");
   guard.dismiss();
   node->name = name;
+  detail::copy_current_context(node->context);
   node->persistent = true;
   const auto direction = writer ? detail::Poller::write : detail::Poller::read;
   if (detail::HandleNode* replaced = core_->poller.watch(fd, direction, *node)) {
@@ -170,6 +174,16 @@ bool EventLoop::remove_writer(int fd) {
   core_->require_open("remove_writer()");
   return stop_watching(*core_, fd, detail::Poller::write);
 }
+
+void EventLoop::handle_signal(int sig, detail::HandleNode* node, const char* name) {
+  NodeGuard guard(*node);
+  core_->require_open("add_signal_handler()");
+  guard.dismiss();
+  node->name = name;
+  detail::copy_current_context(node->context);
+  detail::add_signal_handler(*core_, sig, *node);
+}
+bool EventLoop::remove_signal_handler(int sig) { return detail::remove_signal_handler(*core_, sig); }
 
 void EventLoop::set_exception_handler(ExceptionHandler handler) { core_->exception_handler = std::move(handler); }
 void EventLoop::call_exception_handler(const ExceptionContext& context) { core_->report(context); }

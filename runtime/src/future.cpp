@@ -26,7 +26,8 @@ void FutureState::dispose() noexcept {
     ++refs_;  // describe() and a handler may make handles of their own
     loop_->report({.message = is_task_ ? "Task exception was never retrieved" : "Future exception was never retrieved",
                    .exception = exception_,
-                   .subject = detail::describe(*this)});
+                   .subject = detail::describe(*this)},
+                  is_task_ ? &static_cast<TaskState*>(this)->context : nullptr);
     if (--refs_ != 0) return;
   }
   delete this;
@@ -157,6 +158,7 @@ CallbackId AnyFuture::add(detail::HandleNode* node, const char* name) const {
     throw;
   }
   node->name = name;
+  detail::copy_current_context(node->context);
   detail::LoopCore& loop = state_->loop();
   state_->add_callback(*node);
   if (loop.tracer != nullptr) loop.trace(TraceEvent::Kind::callback_added, nullptr, state_.get(), name);

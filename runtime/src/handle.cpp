@@ -12,6 +12,10 @@ void Handle::cancel() {
   if (!node_->running) node_->drop();
 }
 
+Context Handle::get_context() const {
+  return Context(detail::Ref<detail::ContextObject>(&node_->context.object()));
+}
+
 bool Handle::cancelled() const noexcept { return node_ && node_->cancelled.load(std::memory_order_relaxed); }
 
 }  // namespace coir

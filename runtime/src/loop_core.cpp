@@ -7,8 +7,10 @@
 
 #include <spdlog/logger.h>
 
+#include "deadlock.hpp"
 #include "log.hpp"
 #include "overflow_report.hpp"
+#include "signals.hpp"
 
 namespace coir::detail {
 
@@ -19,6 +21,8 @@ namespace {
 // Memory of finished tasks' stacks: kept for the largest number in use during this and the previous period.
 constexpr auto memory_period = std::chrono::seconds(1);
 constexpr std::size_t always_kept_fibers = 16;
+// How long nothing must have happened before anybody asks whether anything ever can.
+constexpr auto deadlock_grace = std::chrono::milliseconds(100);
 constexpr std::size_t kept_bytes_per_fiber = std::size_t{16} << 10;
 
 bool debug_from_environment() noexcept {
@@ -35,6 +39,9 @@ LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
       fibers({.bytes = options.stack_bytes, .guard = options.stack_guard}),
       pool(fibers.impl()),
       clock(options.clock != nullptr ? *options.clock : steady_clock()),
+      shuffler(options.seed ? std::make_unique<std::mt19937_64>(*options.seed) : nullptr),
+      eager_tasks(options.eager_tasks),
+      detect_deadlocks(options.detect_deadlocks),
       debug(options.debug || debug_from_environment()) {
   update_host_only();
   const std::scoped_lock lock(loops_mutex_);
@@ -99,7 +106,25 @@ void LoopCore::require_thread(const char* call) const {
 [[gnu::always_inline]] inline void LoopCore::turn() {
   if (next.empty() && !stopping) wait_for_work();
   begin_turn();
+  if (shuffler != nullptr) [[unlikely]] shuffle_steps();
   run_current();
+}
+
+/// Permutes the task steps of this turn among the places that they have; callbacks stay where they are.
+void LoopCore::shuffle_steps() {
+  std::vector<HandleNode*> nodes;
+  std::vector<std::size_t> steps;  // indexes
+  for (HandleNode* node = current; node != nullptr; node = node->next) {
+    if (node->role == HandleNode::Role::task_step) steps.push_back(nodes.size());
+    nodes.push_back(node);
+  }
+  // Not std::shuffle: what that makes of a seed differs between standard libraries.
+  for (std::size_t left = steps.size(); left > 1; --left) {
+    std::swap(nodes[steps[left - 1]], nodes[steps[(*shuffler)() % left]]);
+  }
+  NodeQueue shuffled;
+  for (HandleNode* node : nodes) shuffled.push(*node);
+  current = shuffled.take();
 }
 
 void LoopCore::require_runnable() const {
@@ -167,12 +192,27 @@ void LoopCore::wait_for_work() {
   } else {
     if (deadline) timeout = *deadline - now;
     timeout = limit_for_memory(timeout);
+    if (may_wait_for_ever()) timeout = timeout ? std::min<Duration>(*timeout, deadlock_grace) : deadlock_grace;
   }
   if (!inbox->before_sleep()) return;
   if (poller.wait(timeout, next)) inbox->drain_wake_fd();
   inbox->after_sleep();
   turns_since_poll_ = 0;
   handles_since_poll_ = 0;
+  if (!next.empty() || !inbox->empty()) {
+    examined_ = false;
+  } else if (may_wait_for_ever()) {
+    examined_ = true;
+    if (!is_only_thread()) return;
+    leaving = std::make_exception_ptr(DeadlockError(describe_deadlock(*this)));
+    update_host_only();
+  }
+}
+
+/// Tasks are left, and nothing that this loop knows of can wake one. Another thread might: that is asked last.
+bool LoopCore::may_wait_for_ever() const noexcept {
+  return !examined_ && detect_deadlocks && task_count != 0 && timers.empty() && poller.active() == 0 &&
+         job_count == 0 && signal_handlers == 0 && !clock.is_virtual();
 }
 
 void LoopCore::collect() {
@@ -262,6 +302,25 @@ bool LoopCore::begin_on_host(TaskState& task) noexcept {
     task.FutureState::release();
     return false;
   }
+}
+
+void LoopCore::start_eagerly(TaskState& task) {
+  if (!begin_on_host(task)) return;  // for want of a stack
+  if (tracer != nullptr) trace(TraceEvent::Kind::step_runs, &task);
+  TaskState* const creating = current_task;
+  fibers::Fiber* const outer = std::exchange(eager_creator, pool.running);
+  const bool was_leaving = leaving != nullptr;
+  update_host_only();
+  current_task = &task;
+  switch_fiber(pool, *task.fiber_);
+  current_task = creating;
+  eager_creator = outer;
+  if (leaving != nullptr && !was_leaving) {
+    const std::exception_ptr exception = std::exchange(leaving, nullptr);
+    update_host_only();
+    std::rethrow_exception(exception);
+  }
+  update_host_only();
 }
 
 bool LoopCore::give_fiber(TaskState& task) noexcept {
@@ -380,6 +439,7 @@ void LoopCore::close() {
   }
   if (closed) return;
   closed = true;
+  remove_signal_handlers(*this);
   const auto discard = [](HandleNode& node) {
     node.queued = false;
     if (node.role == HandleNode::Role::task_step) return;
@@ -407,7 +467,8 @@ void LoopCore::close() {
                            : "Task was destroyed but it is pending! It never began.",
             .subject = describe(static_cast<FutureState&>(pending)) + (pending.waiting_on_ != nullptr
                                                 ? ", waiting on " + describe(*pending.waiting_on_)
-                                                : std::string())});
+                                                : std::string())},
+           &pending.context);
     if (pending.fiber_ != nullptr) continue;  // still ours: leaked, and through its reference this core, too (P5)
     pending.drop_body();
     remove_task(pending);

@@ -6,6 +6,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <string>
 #include <thread>
 
@@ -37,8 +38,8 @@ extern COIR_TLS LoopCore* running_loop;
 /// C1  While a turn runs, current holds exactly what was ready when it began and has not run; a turn that is left early
 ///     puts it back in front of next.
 /// C2  current_task is set from the switch to a task's fiber until that task suspends or ends, and null on the host.
-/// C3  host_only is set whenever a suspending task must return to the host: tracing, debug mode, an exception on its way
-///     out of the loop.
+/// C3  host_only is set whenever a suspending task must return to the host: tracing, debug mode, a seed, an exception on
+///     its way out of the loop; or to the task or callback that started it eagerly, eager_creator.
 class LoopCore {
  public:
   LoopCore(EventLoop& of, const LoopOptions& options);
@@ -58,13 +59,18 @@ class LoopCore {
     next.push(node);
   }
   void make_ready(HandleNode* first, HandleNode* last) noexcept { next.append(first, last); }
-  void report(const ExceptionContext& context) noexcept;
+  /// Calls the exception handler, in the context of `of` if given (L16).
+  void report(const ExceptionContext& context, ContextSlot* of = nullptr) noexcept;
   void default_report(const ExceptionContext& context) noexcept;
   void add_task(TaskState& task) noexcept;
   void remove_task(TaskState& task) noexcept;
   void add_job(Job& job) noexcept;
   std::vector<AnyTask> tasks() const;
-  void update_host_only() noexcept { host_only = debug || tracer != nullptr || leaving != nullptr; }
+  void update_host_only() noexcept {
+    host_only = debug || tracer != nullptr || shuffler != nullptr || leaving != nullptr || eager_creator != nullptr;
+  }
+  /// Runs the first step of a task inside the call that creates it. Errors: what leaves run_forever() leaves here, too.
+  void start_eagerly(TaskState& task);
   void require_open(const char* call) const {
     if (closed) [[unlikely]] throw_closed(call);
     if (debug) [[unlikely]] require_thread(call);
@@ -89,8 +95,10 @@ class LoopCore {
   fibers::FiberPool::Impl& pool;
   Clock& clock;
   Tracer* tracer = nullptr;
+  const std::unique_ptr<std::mt19937_64> shuffler;  // LoopOptions::seed; null: order of becoming ready
   ExceptionHandler exception_handler;
   std::shared_ptr<Executor> executor;  // made at first use; shared with the thread that shuts it down
+  fibers::Fiber* eager_creator = nullptr;  // C3; null unless a first step runs inside create_task()
   std::exception_ptr leaving;  // KeyboardInterrupt or SystemExit that must leave run_forever()
   TaskState* oldest_task = nullptr;
   TaskState* newest_task = nullptr;
@@ -100,10 +108,13 @@ class LoopCore {
   std::uint64_t turns = 0;
   std::size_t task_count = 0;
   std::size_t job_count = 0;
+  std::size_t signal_handlers = 0;  // that may wake a loop which has nothing else to wait for
   bool running = false;
   bool closed = false;
   bool stopping = false;
   bool host_only = false;      // C3
+  bool eager_tasks;
+  bool detect_deadlocks;
   bool debug;
   bool executor_shut_down = false;
   bool stop_when_stalled = false;  // for testing.hpp
@@ -116,6 +127,8 @@ class LoopCore {
 
   void turn();
   void wait_for_work();
+  bool may_wait_for_ever() const noexcept;
+  void shuffle_steps();
   void collect();
   void run_current();
   void run_callback(HandleNode& node);
@@ -168,7 +181,7 @@ class LoopCore {
   }
   fibers::Fiber& go_to_host() noexcept {
     current_task = nullptr;
-    return pool.host;
+    return eager_creator != nullptr ? *eager_creator : pool.host;
   }
   /// False if no stack can be had; the host then tries again and fails the task with the reason.
   bool give_fiber(TaskState& task) noexcept;
@@ -187,6 +200,7 @@ class LoopCore {
   std::uint32_t refs_ = 1;
   unsigned turns_since_poll_ = 0;
   unsigned handles_since_poll_ = 0;
+  bool examined_ = false;         // the present wait for nothing in particular is no deadlock
   std::size_t peak_before_ = 0;   // fibers in use at once in the period before this one
   TimePoint period_began_{};
 };

@@ -2,6 +2,7 @@
 // What a loop tells about itself: failures without an owner, events for a tracer, names of futures and callbacks.
 #include "loop_core.hpp"
 
+#include <optional>
 #include <string>
 
 #include <spdlog/logger.h>
@@ -10,9 +11,11 @@
 
 namespace coir::detail {
 
-void LoopCore::report(const ExceptionContext& context) noexcept {
+void LoopCore::report(const ExceptionContext& context, ContextSlot* of) noexcept {
   if (!exception_handler || owner == nullptr) return default_report(context);
   try {
+    std::optional<EnteredContext> entered;
+    if (of != nullptr && contexts_in_use.load(std::memory_order_relaxed)) entered.emplace(Ref<ContextObject>(&of->object()));
     const ExceptionHandler handler = exception_handler;  // which may replace itself
     handler(*owner, context);
   } catch (const KeyboardInterrupt&) {

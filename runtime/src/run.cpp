@@ -13,38 +13,33 @@
 #include <coir/threads.hpp>
 
 #include "loop_core.hpp"
+#include "signals.hpp"
+#include "stop_when_done.hpp"
 
 namespace coir {
 namespace {
 
-/// Turns SIGINT into a callback of one loop while a main task runs.
-///
-/// The handler counts and posts one preallocated node; a lock-free push and a write(2) are all it does.
-class InterruptNode final : public detail::HandleNode {
+/// SIGINT while a main task runs: the first one cancels it, the second leaves the loop, the third ends the process.
+class InterruptNode final : public detail::SignalNode {
  public:
-  InterruptNode(AnyTask main, std::shared_ptr<detail::Inbox> inbox)
-      : HandleNode(Role::callback, SourceLocation()), main_(std::move(main)), inbox_(std::move(inbox)) {
-    shared = true;
+  InterruptNode(detail::LoopCore& loop, AnyTask main) : SignalNode(loop, SourceLocation()), main_(std::move(main)) {
     name = "SIGINT";
   }
 
-  /// In a signal handler.
-  void on_signal() noexcept {
+  void arrived() noexcept override {
     if (signals_.fetch_add(1) >= 2) {
       // The loop did not even get to the second: let the third one do what it does by default.
       ::signal(SIGINT, SIG_DFL);
       ::raise(SIGINT);
       return;
     }
-    if (posted_.exchange(true)) return;
-    retain();
-    if (!inbox_->push(*this)) release();
+    post();
   }
   int signals() const noexcept { return signals_.load(); }
   bool cancelled_main() const noexcept { return cancelled_main_; }
 
-  void invoke() override {
-    posted_.store(false);
+  void deliver() override {
+    if (!main_) return;  // run() is over, and has told of this signal
     if (signals() == 1 && !main_.done()) {
       main_.cancel();
       cancelled_main_ = true;
@@ -52,49 +47,38 @@ class InterruptNode final : public detail::HandleNode {
     }
     throw KeyboardInterrupt(signals() == 1 ? "SIGINT" : "SIGINT, twice");
   }
-  void drop() noexcept override {}
-  void destroy() noexcept override { delete this; }
   /// Loop's thread, once no signal can arrive any more.
   void forget_main() { main_ = {}; }
 
  private:
+  ~InterruptNode() override = default;
+
   AnyTask main_;
-  std::shared_ptr<detail::Inbox> inbox_;
   std::atomic<int> signals_{0};
-  std::atomic<bool> posted_{false};
   bool cancelled_main_ = false;
 };
 
-std::atomic<InterruptNode*> interrupt_node{nullptr};
-
-void on_interrupt(int) {
-  if (InterruptNode* node = interrupt_node.load(std::memory_order_acquire)) node->on_signal();
-}
-
 class InterruptScope {
  public:
-  InterruptScope(bool wanted, const AnyTask& main, const std::shared_ptr<detail::Inbox>& inbox) {
-    struct sigaction present {};
+  InterruptScope(bool wanted, const AnyTask& main, detail::LoopCore& loop) {
     const bool first_thread = ::getpid() == static_cast<pid_t>(::syscall(SYS_gettid));
-    if (!wanted || !first_thread || ::sigaction(SIGINT, nullptr, &present) != 0) return;
-    if ((present.sa_flags & SA_SIGINFO) != 0 || present.sa_handler != SIG_DFL) return;
-    node_ = detail::Ref<InterruptNode>::adopt(new InterruptNode(main, inbox));
-    interrupt_node.store(node_.get(), std::memory_order_release);
-    struct sigaction ours {};
-    ours.sa_handler = on_interrupt;
-    ours.sa_flags = SA_RESTART | SA_ONSTACK;
-    ::sigemptyset(&ours.sa_mask);
-    ::sigaction(SIGINT, &ours, nullptr);
+    if (!wanted || !first_thread) return;
+    auto node = detail::Ref<InterruptNode>::adopt(new InterruptNode(loop, main));
+    if (detail::install_unless_handled(SIGINT, detail::Ref<detail::SignalNode>(node.get()))) node_ = std::move(node);
   }
-  ~InterruptScope() {
-    if (!node_) return;
-    ::signal(SIGINT, SIG_DFL);
-    interrupt_node.store(nullptr, std::memory_order_release);
-    node_->forget_main();
-  }
+  ~InterruptScope() { end(); }
   InterruptScope(const InterruptScope&) = delete;
   InterruptScope& operator=(const InterruptScope&) = delete;
+
+  /// From here on SIGINT has its default action, unless the program has taken it over meanwhile.
+  void end() {
+    if (!node_) return;
+    detail::uninstall(SIGINT, *node_);
+    node_->forget_main();
+  }
   bool interrupted() const noexcept { return node_ && node_->cancelled_main(); }
+  /// Behind end(): one arrived after the last turn.
+  bool undelivered() const noexcept { return node_ && node_->undelivered(); }
 
  private:
   detail::Ref<InterruptNode> node_;
@@ -106,6 +90,7 @@ struct Runner::Impl {
   explicit Impl(RunOptions with) : options(std::move(with)), loop(options.loop) {}
   RunOptions options;
   EventLoop loop;
+  std::optional<Context> context;
 
   void run_until(const AnyFuture& future);
   void cancel_all_tasks();
@@ -121,6 +106,11 @@ Runner::~Runner() {
     impl_->loop.call_exception_handler({.message = "Runner could not drain its loop",
                                         .exception = std::current_exception()});
   }
+}
+
+const Context& Runner::context() {
+  if (!impl_->context) impl_->context = copy_context();
+  return *impl_->context;
 }
 
 EventLoop& Runner::get_loop() { return impl_->loop; }
@@ -140,16 +130,19 @@ void Runner::require_runnable() {
 
 void Runner::run_main(const AnyTask& main) {
   detail::LoopCore& core = impl_->loop.core();
-  const InterruptScope interrupts(impl_->options.handle_sigint, main, core.inbox);
-  const auto id = main.add_done_callback([this] { impl_->loop.stop(); }, "stop the loop");
+  InterruptScope interrupts(impl_->options.handle_sigint, main, core);
+  const detail::StopWhenDone stop_when_done(impl_->loop, main);
   try {
     impl_->loop.run_forever();
   } catch (...) {
-    main.remove_done_callback(id);
     if (main.done()) main.state().mark_retrieved();
     throw;
   }
-  main.remove_done_callback(id);
+  interrupts.end();
+  if (interrupts.undelivered()) {
+    if (main.done()) main.state().mark_retrieved();
+    throw KeyboardInterrupt("SIGINT");
+  }
   if (!main.done()) {
     throw UsageError(UsageError::Reason::stopped_early, "run(): Event loop stopped before Future completed.");
   }
@@ -157,13 +150,12 @@ void Runner::run_main(const AnyTask& main) {
 }
 
 void Runner::Impl::run_until(const AnyFuture& future) {
-  const auto id = future.add_done_callback([this] { loop.stop(); }, "stop the loop");
+  const detail::StopWhenDone stop_when_done(loop, future);
   if (loop.core().clock.is_virtual()) {
     run_until_stalled(loop);  // a task that waits for what can never happen must not hang a test
   } else {
     loop.run_forever();
   }
-  future.remove_done_callback(id);
 }
 
 void Runner::Impl::cancel_all_tasks() {

@@ -7,6 +7,7 @@
 #include <coir/await.hpp>
 
 #include "loop_core.hpp"
+#include "no_await.hpp"
 
 namespace coir {
 namespace detail {
@@ -39,13 +40,25 @@ std::string TaskState::name() const { return name_ ? *name_ : "Task-" + std::to_
 bool TaskState::cancel(std::string message) {
   mark_retrieved();
   if (done()) return false;
+  if (passing_cancel_) {
+    // The request has come round: this task waits for something that waits for it. One of them has to give way.
+    if (!must_cancel_ && waiting_on_->remove_callback(*this)) {
+      must_cancel_ = true;
+      must_message_ = message.empty() ? nullptr : std::make_unique<std::string>(std::move(message));
+      loop().schedule(*this);
+    }
+    return true;
+  }
   ++cancel_requests_;
   // A task that is suspended in a destructor during unwinding must not be thrown at; its next await will be.
   const bool may_throw = fiber_ == nullptr || fiber_->exceptions.uncaught == 0;
   if (waiting_on_ != nullptr && may_throw) {
     // Kept: cancelling may complete it, and whoever waits on it may be the last to hold it.
     const Ref<FutureState> awaited(waiting_on_);
-    if (awaited->cancel(message)) return passed_on_ = true;
+    passing_cancel_ = true;
+    const bool taken = awaited->cancel(message);
+    passing_cancel_ = false;
+    if (taken) return passed_on_ = true;
   }
   must_cancel_ = true;
   must_message_ = message.empty() ? nullptr : std::make_unique<std::string>(std::move(message));
@@ -84,9 +97,24 @@ void TaskState::deliver_cancel(FutureState& awaited) {
 
 void start_task(TaskState& task) {
   LoopCore& core = task.loop();
+  if (core.eager_tasks) [[unlikely]] return start_task_eagerly(task);
+  if (task.context.empty()) copy_current_context(task.context);
   core.add_task(task);
   core.schedule(task);
   if (core.tracer != nullptr) core.trace(TraceEvent::Kind::task_created, &task);
+}
+
+void start_task_eagerly(TaskState& task) {
+  LoopCore& core = task.loop();
+  if (core.running && running_loop != &core) {
+    throw UsageError(UsageError::Reason::wrong_thread,
+                     "create_task() with eager_start: " + describe(static_cast<FutureState&>(task)) +
+                         " cannot start here, because its loop runs on another thread. Use run_coroutine_threadsafe().");
+  }
+  if (task.context.empty()) copy_current_context(task.context);
+  core.add_task(task);
+  if (core.tracer != nullptr) core.trace(TraceEvent::Kind::task_created, &task);
+  core.running ? core.start_eagerly(task) : core.schedule(task);
 }
 
 COIR_RETURN_BY_JUMP void suspend_until_done(FutureState& awaited, TaskState& task) {
@@ -135,6 +163,8 @@ void throw_cannot_await(const FutureState& awaited) {
                        "run_coroutine_threadsafe(), and wait for it with to_thread() or a callback.");
 }
 
+TaskState* running_task() noexcept { return current_task != nullptr ? current_task : NoAwaitAccess::task(); }
+
 TaskState& require_task(const char* call) {
   if (current_task != nullptr) return *current_task;
   if (running_loop == nullptr) {
@@ -142,6 +172,12 @@ TaskState& require_task(const char* call) {
                      std::string(call) +
                          ": no event loop runs on this thread. Start one with coir::run(fn) and do this inside fn, or "
                          "hand the work to a loop of another thread with run_coroutine_threadsafe(fn, loop).");
+  }
+  if (const TaskState* task = NoAwaitAccess::task()) {
+    throw UsageError(UsageError::Reason::no_await,
+                     std::string(call) + " in " + describe(static_cast<const FutureState&>(*task)) +
+                         " while it must not wait: " + NoAwaitAccess::reason() + " (NoAwait at " +
+                         to_string(NoAwaitAccess::where()) + "). Do the waiting before or behind that scope.");
   }
   const HandleNode* callback = running_loop->running_callback;
   throw UsageError(UsageError::Reason::outside_task,
@@ -160,7 +196,7 @@ LoopCore& require_running_loop(const char* call) {
 
 }  // namespace detail
 
-AnyTask current_task() { return AnyTask(detail::Ref<detail::FutureState>(detail::current_task)); }
+AnyTask current_task() { return AnyTask(detail::Ref<detail::FutureState>(detail::running_task())); }
 
 std::vector<AnyTask> all_tasks() { return all_tasks(*detail::require_running_loop("all_tasks()").owner); }
 

@@ -3,11 +3,11 @@
 
 #include <string>
 
+#include "deadlock.hpp"
 #include "loop_core.hpp"
+#include "stop_when_done.hpp"
 
 namespace coir {
-
-DeadlockError::~DeadlockError() = default;
 
 bool VirtualClock::jump_to(TimePoint deadline) {
   if (deadline > now_) now_ = deadline;
@@ -33,18 +33,20 @@ bool run_until_stalled(EventLoop& loop) {
 namespace detail {
 
 void run_main_virtual(EventLoop& loop, const AnyFuture& main) {
-  main.add_done_callback([&loop] { loop.stop(); }, "stop the loop");
+  const StopWhenDone stop_when_done(loop, main);
   const bool stalled = run_until_stalled(loop);
   if (main.done()) return;
   if (!stalled) {
     throw UsageError(UsageError::Reason::stopped_early, "run_virtual(): Event loop stopped before Future completed.");
   }
-  std::string text = "deadlock: every task waits, and no timer, descriptor or thread is left that could wake one";
-  for (const AnyTask& task : all_tasks(loop)) {
-    text += "\n  " + task.describe() + " waits on ";
-    text += task.waiting_on() ? task.waiting_on().describe() : "nothing";
-  }
-  throw DeadlockError(text);
+  throw DeadlockError(describe_deadlock(loop.core()));
+}
+
+void require_no_running_loop(const char* call) {
+  if (running_loop == nullptr) return;
+  throw UsageError(UsageError::Reason::loop_is_running,
+                   std::string(call) + ": Cannot run the event loop while another loop is running on this thread. Call it "
+                                       "outside of tasks and callbacks.");
 }
 
 }  // namespace detail

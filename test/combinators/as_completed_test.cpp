@@ -27,7 +27,7 @@ static_assert(std::input_iterator<AsCompleted<int>::iterator>);
 static_assert(std::ranges::input_range<AsCompleted<void>>);
 static_assert(std::is_same_v<std::ranges::range_reference_t<AsCompleted<int>>, Future<int>&>);
 
-// CPython: test_tasks.py, BaseTaskTests.test_as_completed.
+// CPython: test_tasks.py, test_as_completed.
 TEST_F(AsCompletedTest, FuturesComeInTheOrderOfCompletion) {
   run([&] {
     const std::vector<Call> calls{returning(20ms, "b"), returning(150ms, "c"), returning(10ms, "a")};
@@ -36,7 +36,7 @@ TEST_F(AsCompletedTest, FuturesComeInTheOrderOfCompletion) {
   EXPECT_EQ(events, (Trace{"10 a", "20 b", "150 c"}));
 }
 
-// G9. CPython: test_tasks.py, BaseTaskTests.test_as_completed_same_tasks_in_as_out.
+// G9. CPython: test_tasks.py, test_as_completed_same_tasks_in_as_out.
 TEST_F(AsCompletedTest, TheFuturesAreTheVeryOnesThatWereGiven) {
   run([&] {
     const std::vector tasks{create_task([] { return 0; }), create_task([] { return 1; })};
@@ -49,7 +49,7 @@ TEST_F(AsCompletedTest, TheFuturesAreTheVeryOnesThatWereGiven) {
   });
 }
 
-// G9. CPython: test_tasks.py, BaseTaskTests.test_as_completed_with_timeout.
+// G9. CPython: test_tasks.py, test_as_completed_with_timeout.
 TEST_F(AsCompletedTest, AtTheDeadlineAdvancingThrowsAndCancelsNothing) {
   run([&] {
     auto a = create_task(returning(100ms, "a"));
@@ -87,7 +87,7 @@ TEST_F(AsCompletedTest, WhatFinishedInTimeComesFirstThenOneTimeoutErrorForEachOt
   EXPECT_EQ(events, (Trace{"a", "b", "TimeoutError", "TimeoutError"}));
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_as_completed_with_unused_timeout.
+// CPython: test_tasks.py, test_as_completed_with_unused_timeout.
 TEST_F(AsCompletedTest, ADeadlineThatIsNotReachedLeavesNoTimer) {
   run([&] {
     for (Future<std::string>& next : as_completed(std::vector{returning(10ms, "a")}, 1s)) mark(await(next));
@@ -96,7 +96,7 @@ TEST_F(AsCompletedTest, ADeadlineThatIsNotReachedLeavesNoTimer) {
   EXPECT_EQ(events, Trace{"10 a"});
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_as_completed_resume_iterator.
+// CPython: test_tasks.py, test_as_completed_resume_iterator.
 TEST_F(AsCompletedTest, IterationGoesOnWhereItWasLeft) {
   run([&] {
     std::vector<int> collected;
@@ -113,7 +113,7 @@ TEST_F(AsCompletedTest, IterationGoesOnWhereItWasLeft) {
   });
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_as_completed_concurrent.
+// CPython: test_tasks.py, test_as_completed_concurrent.
 TEST_F(AsCompletedTest, WhatItYieldsMayBeWaitedForTogether) {
   run([&] {
     std::vector<Future<std::string>> out;
@@ -123,7 +123,7 @@ TEST_F(AsCompletedTest, WhatItYieldsMayBeWaitedForTogether) {
   });
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_as_completed_reverse_wait, and what asyncio's queue gives for free.
+// CPython: test_tasks.py, test_as_completed_reverse_wait, and what asyncio's queue gives for free.
 TEST_F(AsCompletedTest, TwoTasksMayShareOneRange) {
   run([&] {
     const std::vector<Call> calls{returning(10ms, "a"), returning(20ms, "b"), returning(30ms, "c")};
@@ -171,7 +171,7 @@ TEST_F(AsCompletedTest, CancellingOneOfTwoThatShareARangeLeavesTheOther) {
   EXPECT_EQ(events, (Trace{"10 a", "20 b"}));
 }
 
-// G9. CPython: test_tasks.py, BaseTaskTests.test_as_completed_duplicate_coroutines.
+// G9. CPython: test_tasks.py, test_as_completed_duplicate_coroutines.
 TEST_F(AsCompletedTest, AFutureGivenTwiceComesOnce) {
   run([&] {
     auto ham = create_task([] { return std::string("ham"); });
@@ -181,7 +181,7 @@ TEST_F(AsCompletedTest, AFutureGivenTwiceComesOnce) {
   EXPECT_EQ(events, (Trace{"ham", "spam"}));
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_as_completed_coroutine_without_loop, _use_running_loop.
+// CPython: test_tasks.py, test_as_completed_coroutine_without_loop.
 TEST_F(AsCompletedTest, NeedsATask) {
   EXPECT_THROW(as_completed(std::vector{done_future(1)}), UsageError);
   EXPECT_THROW(as_completed(std::vector<Call>{returning(1ms, "")}), UsageError);
@@ -189,7 +189,7 @@ TEST_F(AsCompletedTest, NeedsATask) {
   run_ready();
 }
 
-// G10.
+// G10. CPython: test_tasks.py, test_as_completed_coroutine_use_running_loop.
 TEST_F(AsCompletedTest, CallablesStartInTheOrderOfTheArguments) {
   run([&] {
     std::list<std::function<int()>> calls;

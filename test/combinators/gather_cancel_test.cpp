@@ -7,7 +7,7 @@ namespace {
 
 class GatherCancelTest : public CombinatorTest {};
 
-// G3. CPython: test_tasks.py, FutureGatherTests.test_one_cancellation.
+// G3. CPython: test_tasks.py, test_one_cancellation.
 TEST_F(GatherCancelTest, ACancelledChildFailsItButCancelsNobody) {
   run([&] {
     const auto child = future<int>();
@@ -29,7 +29,7 @@ TEST_F(GatherCancelTest, ACancelledChildFailsItButCancelsNobody) {
   EXPECT_EQ(events, (Trace{"1 CancelledError: why", "10 sibling done"}));
 }
 
-// G3. CPython: test_tasks.py, FutureGatherTests.test_result_exception_one_cancellation.
+// G3. CPython: test_tasks.py, test_result_exception_one_cancellation.
 TEST_F(GatherCancelTest, WithReturnExceptionsACancelledChildIsAResult) {
   std::vector<Future<int>> children;
   for (int i = 0; i < 6; ++i) children.push_back(future<int>());
@@ -53,7 +53,7 @@ TEST_F(GatherCancelTest, WithReturnExceptionsACancelledChildIsAResult) {
   EXPECT_EQ(calls, 1);
 }
 
-// CPython: test_tasks.py, CoroutineGatherTests.test_cancellation_broadcast.
+// CPython: test_tasks.py, test_cancellation_broadcast.
 TEST_F(GatherCancelTest, CancellingTheTaskThatAwaitsItCancelsEveryChild) {
   const auto gate = future<void>();
   run([&] {
@@ -148,7 +148,7 @@ TEST_F(GatherCancelTest, TheMessageIsTheLastArgumentsOne) {
   });
 }
 
-// G5. CPython: test_tasks.py, BaseTaskTests.test_cancel_gather_1.
+// G5. CPython: test_tasks.py, test_cancel_gather_1.
 TEST_F(GatherCancelTest, ItCannotBeCancelledOnceAllChildrenAreDone) {
   run([&] {
     const auto gate = future<int>();
@@ -180,7 +180,7 @@ TEST_F(GatherCancelTest, ATaskCancelledBetweenTheLastChildAndItsOwnTurnLosesTheR
   });
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_cancel_gather_2.
+// CPython: test_tasks.py, test_cancel_gather_2.
 TEST_F(GatherCancelTest, WithReturnExceptionsTheAwaitingTaskIsStillCancelledWithItsMessage) {
   for (const std::string message : {"", "my message"}) {
     run([&] {

@@ -22,7 +22,7 @@ TEST_F(GatherTest, ResultsFollowTheArgumentsNotTheOrderOfCompletion) {
   EXPECT_EQ(events, (Trace{"10 b done", "20 c done", "30 a done", "30 gathered"}));
 }
 
-// CPython: test_tasks.py, GatherTestsBase.test_success (FutureGatherTests).
+// CPython: test_tasks.py, test_success (FutureGatherTests).
 TEST_F(GatherTest, OfFuturesIsDoneOneTurnAfterTheLastOfThem) {
   const auto a = future<int>();
   const auto b = future<int>();
@@ -41,7 +41,7 @@ TEST_F(GatherTest, OfFuturesIsDoneOneTurnAfterTheLastOfThem) {
   EXPECT_EQ(all.result(), std::tuple(2, 1, 3));
 }
 
-// CPython: test_tasks.py, GatherTestsBase.test_result_exception_success.
+// CPython: test_tasks.py, test_result_exception_success.
 TEST_F(GatherTest, WithReturnExceptionsSuccessesComeAsOutcomes) {
   const auto a = future<int>();
   const auto b = future<int>();
@@ -53,7 +53,8 @@ TEST_F(GatherTest, WithReturnExceptionsSuccessesComeAsOutcomes) {
   EXPECT_EQ(std::get<1>(all.result()).value(), 1);
 }
 
-// CPython: test_tasks.py, CoroutineGatherTests (the same over coroutines that await the futures).
+// CPython: test_tasks.py, test_constructor_use_running_loop, and CoroutineGatherTests: the same over coroutines that
+// await the futures.
 TEST_F(GatherTest, OfCallablesRunsEachAsATask) {
   const auto a = future<int>();
   const auto b = future<int>();
@@ -66,7 +67,7 @@ TEST_F(GatherTest, OfCallablesRunsEachAsATask) {
   });
 }
 
-// CPython: test_tasks.py, GatherTestsBase.test_one_exception.
+// CPython: test_tasks.py, test_one_exception.
 TEST_F(GatherTest, FirstFailureEndsItAtOnceWithThatVeryException) {
   std::vector<Future<int>> children;
   for (int i = 0; i < 5; ++i) children.push_back(future<int>());
@@ -102,7 +103,7 @@ TEST_F(GatherTest, SiblingsOfAFailureRunOnAndTheirFailuresAreNotReported) {
   EXPECT_EQ(events, (Trace{"10 Boom: first", "30 slow done"}));
 }
 
-// G2. CPython: test_tasks.py, CoroutineGatherTests.test_exception_marking.
+// G2. CPython: test_tasks.py, test_exception_marking.
 TEST_F(GatherTest, TwoFailuresInOneTurnReportNeither) {
   const auto a = future<void>();
   const auto b = future<void>();
@@ -130,7 +131,7 @@ TEST_F(GatherTest, ItsOwnFailureIsReportedIfNobodyAsks) {
   expect_reported({"Future exception was never retrieved: coir::test::Boom: nobody asks"});
 }
 
-// CPython: test_tasks.py, GatherTestsBase.test_return_exceptions.
+// CPython: test_tasks.py, test_return_exceptions.
 TEST_F(GatherTest, WithReturnExceptionsFailuresAreResults) {
   std::vector<Future<int>> children;
   for (int i = 0; i < 4; ++i) children.push_back(future<int>());
@@ -151,7 +152,7 @@ TEST_F(GatherTest, WithReturnExceptionsFailuresAreResults) {
   EXPECT_EQ(ending_of(results[3].error()), "Boom: d");
 }
 
-// G1. CPython: test_tasks.py, FutureGatherTests.test_constructor_empty_sequence_use_running_loop.
+// G1. CPython: test_tasks.py, test_constructor_empty_sequence_use_running_loop.
 TEST_F(GatherTest, OfNothingIsDoneAtOnce) {
   run([&] {
     const Future<std::tuple<>> none = gather();
@@ -167,15 +168,14 @@ TEST_F(GatherTest, OfNothingIsDoneAtOnce) {
   });
 }
 
-// CPython: test_tasks.py, FutureGatherTests.test_constructor_empty_sequence_without_loop,
-// CoroutineGatherTests.test_constructor_without_loop.
+// CPython: test_tasks.py, test_constructor_empty_sequence_without_loop, test_constructor_without_loop.
 TEST_F(GatherTest, WithoutALoopOnlyFuturesCanBeGathered) {
   EXPECT_THROW(static_cast<void>(gather()), UsageError);
   EXPECT_THROW(static_cast<void>(gather([] { return 1; })), UsageError);
   EXPECT_EQ(gather(done_future(1), done_future(2)).result(), std::tuple(1, 2));
 }
 
-// CPython: test_tasks.py, FutureGatherTests.test_constructor_heterogenous_futures, test_constructor_homogenous_futures.
+// CPython: test_tasks.py, test_constructor_heterogenous_futures, test_constructor_homogenous_futures.
 TEST_F(GatherTest, ChildrenOfDifferentLoopsAreRefused) {
   EventLoop other(LoopOptions{.clock = &clock});
   const auto here = future<int>();
@@ -192,8 +192,7 @@ TEST_F(GatherTest, ChildrenOfDifferentLoopsAreRefused) {
   EXPECT_EQ(left_behind(), 0);
 }
 
-// CPython: test_tasks.py, CoroutineGatherTests.test_issue46672: tasks that were made before an argument was refused end
-// quietly.
+// CPython: test_tasks.py, test_issue46672: tasks that were made before an argument was refused end quietly.
 TEST_F(GatherTest, ARefusedGatherLeavesItsTasksRunning) {
   EventLoop other(LoopOptions{.clock = &clock});
   const auto there = other.create_future<int>();
@@ -204,7 +203,7 @@ TEST_F(GatherTest, ARefusedGatherLeavesItsTasksRunning) {
   EXPECT_EQ(events, Trace{"ran"});
 }
 
-// G1. CPython: test_tasks.py, CoroutineGatherTests.test_duplicate_coroutines.
+// G1. CPython: test_tasks.py, test_duplicate_coroutines.
 TEST_F(GatherTest, AFuturePassedTwiceIsWaitedForOnceAndFillsBothPlaces) {
   run([&] {
     auto task = create_task(worker("once", 1ms, 5));

@@ -13,7 +13,7 @@ static_assert(std::is_same_v<decltype(shield(std::declval<Task<int>>())), Future
 static_assert(std::is_same_v<decltype(shield([] { return 1; })), Future<int>>);
 static_assert(std::is_same_v<decltype(shield(std::declval<Future<void>&>())), Future<void>>);
 
-// CPython: test_tasks.py, BaseTaskTests.test_shield_result.
+// CPython: test_tasks.py, test_shield_result.
 TEST_F(ShieldTest, EndsWithTheResult) {
   const auto inner = future<int>();
   const auto outer = shield(inner);
@@ -21,7 +21,7 @@ TEST_F(ShieldTest, EndsWithTheResult) {
   EXPECT_EQ(loop().run_until_complete(outer), 42);
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_shield_exception.
+// CPython: test_tasks.py, test_shield_exception.
 TEST_F(ShieldTest, EndsWithTheVeryException) {
   const auto inner = future<int>();
   const auto outer = shield(inner);
@@ -33,7 +33,7 @@ TEST_F(ShieldTest, EndsWithTheVeryException) {
   EXPECT_EQ(outer.exception(), failure);
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_shield_cancel_inner.
+// CPython: test_tasks.py, test_shield_cancel_inner.
 TEST_F(ShieldTest, CancellingTheInnerFutureCancelsIt) {
   const auto inner = future<int>();
   const auto outer = shield(inner);
@@ -43,7 +43,7 @@ TEST_F(ShieldTest, CancellingTheInnerFutureCancelsIt) {
   EXPECT_TRUE(outer.cancelled());
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_shield_cancel_outer.
+// CPython: test_tasks.py, test_shield_cancel_outer, test_shield_cancel_outer_result (of 3.14).
 TEST_F(ShieldTest, CancellingItLeavesTheInnerFutureAloneAndForgotten) {
   const auto inner = future<int>();
   const auto outer = shield(inner);
@@ -57,7 +57,7 @@ TEST_F(ShieldTest, CancellingItLeavesTheInnerFutureAloneAndForgotten) {
   EXPECT_EQ(left_behind(), 0);
 }
 
-// G11. CPython: test_tasks.py, BaseTaskTests.test_shield_shortcut.
+// G11. CPython: test_tasks.py, test_shield_shortcut.
 TEST_F(ShieldTest, OfADoneFutureIsThatFuture) {
   const auto inner = done_future(42);
   EXPECT_EQ(shield(inner), inner);
@@ -67,7 +67,7 @@ TEST_F(ShieldTest, OfADoneFutureIsThatFuture) {
   EXPECT_EQ(shield(cancelled), cancelled);
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_shield_effect.
+// CPython: test_tasks.py, test_shield_effect.
 TEST_F(ShieldTest, CancellingTheTaskThatAwaitsItLetsTheInnerTaskFinish) {
   run([&] {
     const auto gate = future<void>();
@@ -89,7 +89,7 @@ TEST_F(ShieldTest, CancellingTheTaskThatAwaitsItLetsTheInnerTaskFinish) {
   EXPECT_EQ(events, Trace{"inner finished"});
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_shield_gather.
+// CPython: test_tasks.py, test_shield_gather.
 TEST_F(ShieldTest, ShieldsAGather) {
   const auto child1 = future<int>();
   const auto child2 = future<int>();
@@ -104,7 +104,7 @@ TEST_F(ShieldTest, ShieldsAGather) {
   EXPECT_EQ(parent.result(), std::tuple(1, 2));
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_gather_shield.
+// CPython: test_tasks.py, test_gather_shield.
 TEST_F(ShieldTest, ShieldsTheChildrenOfAGather) {
   const auto child1 = future<int>();
   const auto child2 = future<int>();
@@ -122,7 +122,7 @@ TEST_F(ShieldTest, ShieldsTheChildrenOfAGather) {
   EXPECT_EQ(child1.result() + child2.result(), 3);
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_shield_coroutine_without_loop, test_shield_coroutine_use_running_loop.
+// CPython: test_tasks.py, test_shield_coroutine_without_loop, test_shield_coroutine_use_running_loop.
 TEST_F(ShieldTest, ACallableNeedsARunningLoop) {
   EXPECT_THROW(static_cast<void>(shield([] { return 42; })), UsageError);
   const auto outer = run([] { return shield([] { return 42; }); });
@@ -143,7 +143,7 @@ TEST_F(ShieldTest, CancelledInTheTurnInWhichTheInnerOneCompletedItIsCancelled) {
   });
 }
 
-// G12.
+// G12. CPython: test_tasks.py, test_shield_cancel_outer_exception (of 3.14).
 TEST_F(ShieldTest, AFailureBehindACancelledShieldIsReportedOnlyIfNobodyAsks) {
   run([&] {
     for (const bool asked : {true, false}) {
@@ -163,7 +163,7 @@ TEST_F(ShieldTest, AFailureBehindACancelledShieldIsReportedOnlyIfNobodyAsks) {
   expect_reported({"Task exception was never retrieved: coir::test::Boom: behind"});
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_shield_duplicate_log_once (of 3.14).
+// CPython: test_tasks.py, test_shield_duplicate_log_once (of 3.14).
 TEST_F(ShieldTest, AFailureIsReportedOnceHoweverManyShieldsItHad) {
   run([&] {
     auto inner = create_task([]() -> int {

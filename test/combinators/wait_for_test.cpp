@@ -14,7 +14,7 @@ class WaitForTest : public CombinatorTest {};
 static_assert(std::is_same_v<decltype(wait_for(std::declval<Task<int>&>(), 1s)), int>);
 static_assert(std::is_same_v<decltype(wait_for([] {}, 1s)), void>);
 
-/// Takes that long whatever cancels it. CPython: test_waitfor.py, SlowTask.
+/// Takes that long whatever cancels it, as SlowTask in CPython's test_waitfor.py.
 struct SlowTask {
   static constexpr auto duration = 200ms;
   bool exited = false;
@@ -209,6 +209,23 @@ TEST_F(WaitForTest, CancellingItCancelsTheTask) {
   EXPECT_EQ(elapsed_ms(), 0);
 }
 
+// CPython: test_waitfor.py, test_wait_for_blocking, test_none_timeout, test_cancel_blocking_wait_for.
+TEST_F(WaitForTest, TheLongestTimeIsNoDeadline) {
+  constexpr auto for_ever = std::chrono::hours::max();
+  run([&] {
+    EXPECT_EQ(wait_for([] { return std::string("done"); }, for_ever), "done");
+    auto task = create_task(worker("task", 100ms, 1));
+    EXPECT_EQ(wait_for(shield(task), for_ever), 1);
+    EXPECT_TRUE(task.done());
+    auto blocked = create_task([this] { await(future<void>()); });
+    auto waiting = create_task([&] { wait_for(blocked, for_ever); });
+    loop().call_soon([&] { waiting.cancel(); });
+    EXPECT_EQ(ending_of([&] { await(waiting); }), "CancelledError");
+    EXPECT_TRUE(blocked.cancelled());
+  });
+  EXPECT_EQ(events, Trace{"100 task done"});
+}
+
 // W3. CPython: test_waitfor.py, test_wait_for_issue86296.
 TEST_F(WaitForTest, CancelledInTheTurnInWhichTheTaskFinishedItIsCancelled) {
   run([&] {
@@ -241,7 +258,7 @@ TEST_F(WaitForTest, CancelledWhileItWaitsForACancelledTaskItLeaves) {
   EXPECT_EQ(events, (Trace{"0 clean-up", "500 CancelledError", "1000 cleaned up"}));
 }
 
-// CPython: test_waitfor.py, WaitForShieldTests.test_zero_timeout.
+// CPython: test_waitfor.py, test_zero_timeout.
 TEST_F(WaitForTest, AShieldWithNoTimeIsCancelledAtOnceAndItsTaskRunsOn) {
   run([&] {
     auto task = create_task(worker("task", 10ms));
@@ -255,7 +272,7 @@ TEST_F(WaitForTest, AShieldWithNoTimeIsCancelledAtOnceAndItsTaskRunsOn) {
   EXPECT_EQ(events, Trace{"10 task done"});
 }
 
-// CPython: test_waitfor.py, WaitForShieldTests.test_shielded_timeout.
+// CPython: test_waitfor.py, test_shielded_timeout.
 TEST_F(WaitForTest, AShieldedTaskSurvivesTheDeadline) {
   run([&] {
     auto task = create_task(worker("task", 100ms, 1));

@@ -29,7 +29,7 @@ using Voids = std::vector<Task<void>>;
 static_assert(std::is_same_v<decltype(wait(std::declval<Voids&>())), WaitResult<Task<void>>>);
 static_assert(std::is_same_v<decltype(wait(std::declval<std::array<Future<int>, 2>>())), WaitResult<Future<int>>>);
 
-// CPython: test_tasks.py, BaseTaskTests.test_wait.
+// CPython: test_tasks.py, test_wait.
 TEST_F(WaitTest, WaitsForAll) {
   run([&] {
     auto a = sleeper(100ms);
@@ -43,7 +43,7 @@ TEST_F(WaitTest, WaitsForAll) {
   });
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_wait_duplicate_coroutines.
+// CPython: test_tasks.py, test_wait_duplicate_coroutines.
 TEST_F(WaitTest, AFutureGivenTwiceComesOnce) {
   run([&] {
     auto c = create_task([] { return std::string("test"); });
@@ -54,7 +54,7 @@ TEST_F(WaitTest, AFutureGivenTwiceComesOnce) {
   });
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_wait_errors, test_wait_invalid_args.
+// CPython: test_tasks.py, test_wait_errors, test_wait_invalid_args.
 TEST_F(WaitTest, OfNothingIsRefused) {
   run([&] { EXPECT_THROW(wait(Voids{}), std::invalid_argument); });
 }
@@ -76,7 +76,7 @@ TEST_F(WaitTest, RefusesFuturesOfAnotherLoop) {
   });
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_wait_first_completed.
+// CPython: test_tasks.py, test_wait_first_completed.
 TEST_F(WaitTest, FirstCompleted) {
   run([&] {
     auto a = sleeper(10s);
@@ -90,7 +90,7 @@ TEST_F(WaitTest, FirstCompleted) {
   });
 }
 
-// G8. CPython: test_tasks.py, BaseTaskTests.test_wait_really_done.
+// G8. CPython: test_tasks.py, test_wait_really_done.
 TEST_F(WaitTest, FirstCompletedMayReturnTwo) {
   run([&] {
     auto a = create_task([] { sleep(0ms); });
@@ -104,7 +104,7 @@ TEST_F(WaitTest, FirstCompletedMayReturnTwo) {
   });
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_wait_first_exception.
+// CPython: test_tasks.py, test_wait_first_exception.
 TEST_F(WaitTest, FirstExceptionOfOneThatFailsAtOnce) {
   run([&] {
     auto a = sleeper(10s);
@@ -117,7 +117,7 @@ TEST_F(WaitTest, FirstExceptionOfOneThatFailsAtOnce) {
   });
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_wait_first_exception_in_wait.
+// CPython: test_tasks.py, test_wait_first_exception_in_wait.
 TEST_F(WaitTest, FirstExceptionOfOneThatFailsMeanwhile) {
   run([&] {
     auto a = sleeper(10s);
@@ -175,7 +175,7 @@ TEST_F(WaitTest, FailuresThatNobodyLooksAtAreReported) {
   expect_reported({"Task exception was never retrieved: coir::test::Boom: err"});
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_wait_with_exception.
+// CPython: test_tasks.py, test_wait_with_exception.
 TEST_F(WaitTest, AllCompletedDoesNotThrowFailures) {
   run([&] {
     auto a = sleeper(100ms);
@@ -191,7 +191,7 @@ TEST_F(WaitTest, AllCompletedDoesNotThrowFailures) {
   });
 }
 
-// G8. CPython: test_tasks.py, BaseTaskTests.test_wait_with_timeout.
+// G8. CPython: test_tasks.py, test_wait_with_timeout.
 TEST_F(WaitTest, ATimeoutIsNoErrorAndCancelsNothing) {
   run([&] {
     auto a = sleeper(100ms);
@@ -206,7 +206,7 @@ TEST_F(WaitTest, ATimeoutIsNoErrorAndCancelsNothing) {
   });
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_wait_concurrent_complete.
+// CPython: test_tasks.py, test_wait_concurrent_complete.
 TEST_F(WaitTest, WhatCompletesInTheTurnOfTheTimeoutIsDone) {
   run([&] {
     auto a = sleeper(100ms);
@@ -244,7 +244,7 @@ TEST_F(WaitTest, ATimeoutThatIsNotReachedLeavesNoTimer) {
   EXPECT_EQ(elapsed_ms(), 1);
 }
 
-// G8. CPython: test_tasks.py, BaseTaskTests.test_yield_wait_does_not_shield_cancel.
+// G8. CPython: test_tasks.py, test_yield_wait_does_not_shield_cancel.
 TEST_F(WaitTest, CancellingItLeavesTheFuturesRunning) {
   run([&] {
     auto inner = create_task(worker("inner", 10ms));
@@ -262,7 +262,7 @@ TEST_F(WaitTest, CancellingItLeavesTheFuturesRunning) {
   EXPECT_EQ(events, Trace{"10 inner done"});
 }
 
-// CPython: test_tasks.py, BaseTaskTests.test_wait_with_iterator_of_tasks, test_wait_generator.
+// CPython: test_tasks.py, test_wait_with_iterator_of_tasks, test_wait_generator.
 TEST_F(WaitTest, TakesAnyInputRange) {
   run([&] {
     // Single-pass: each task is made when the range is read. By hand, because Clang 14 cannot compile libstdc++'s views.

@@ -31,10 +31,12 @@ TEST_F(AwaitTest, OfADoneFutureNeverSuspends) {  // F4, P3
   });
 }
 
+// CPython: test_tasks.py, test_task_basics.
 TEST_F(AwaitTest, OfACallableCallsItInThisTask) {
   run([&] {
     const AnyTask self = current_task();
     EXPECT_EQ(turns_of([&] { EXPECT_EQ(await([&] { return current_task(); }), self); }), 0U);
+    EXPECT_EQ(await([] { return 42; }) + await([] { return 1000; }), 1042);
     EXPECT_THROW(await([] { throw std::out_of_range("x"); }), std::out_of_range);
   });
 }
@@ -121,6 +123,7 @@ TEST_F(AwaitTest, WorksFromDeepWithinPlainFunctions) {
   });
 }
 
+// CPython: test_futures.py, test_uninitialized.
 TEST_F(AwaitTest, OfAnEmptyFutureIsAnError) {
   run([] {
     EXPECT_THROW(await(Future<int>()), InvalidStateError);
@@ -189,12 +192,52 @@ TEST_F(AwaitTest, TryAwaitOfAFutureThatIsCancelledWithAnotherWaiterReturnsIt) { 
   });
 }
 
+// CPython: test_tasks.py, test_ensure_future_future, test_ensure_future_task, test_ensure_future_coroutine.
 TEST_F(AwaitTest, EnsureFutureGivesTheFutureItselfOrATask) {
+  auto future = loop().create_future<int>();
+  EXPECT_EQ(ensure_future(future), future) << "outside of a loop too";
+  future.set_result(1);
+  EXPECT_EQ(ensure_future(future), future);
+  run([&] {
+    auto task = create_task([] { return 2; });
+    EXPECT_EQ(ensure_future(task), task);
+    EXPECT_EQ(await(task), 2);
+    EXPECT_EQ(ensure_future(task), task);
+    EXPECT_EQ(await(ensure_future([] { return 3; })), 3);
+  });
+}
+
+// CPython: test_tasks.py, test_ensure_future_coroutine; there a loop that is only set will do.
+TEST_F(AwaitTest, EnsureFutureOfACallableTakesTheRunningLoopAndNoOther) {
+  const auto refused = [&] {
+    expect_usage_error(Reason::no_running_loop, "no running event loop",
+                       [this] { static_cast<void>(ensure_future([this] { trace("ran"); })); });
+  };
+  refused();
+  set_event_loop(&loop());
+  refused();
+  set_event_loop(nullptr);
+  auto made = run([] { return ensure_future([] { return 1; }); });
+  EXPECT_EQ(&made.get_loop(), &loop());
+  EXPECT_EQ(loop().run_until_complete(made), 1);
+  EXPECT_EQ(events, Trace{});
+}
+
+// T18. CPython: test_tasks.py, test_step_result_future; test_futures.py, test_yield_from_twice.
+TEST_F(AwaitTest, GoesOnInTheTurnAfterTheResultAndASecondOneDoesNotSuspend) {
   run([&] {
     auto future = loop().create_future<int>();
-    EXPECT_EQ(ensure_future(future), future);
-    EXPECT_EQ(await(ensure_future([] { return 3; })), 3);
-    future.set_result(1);
+    auto task = create_task([&] {
+      const int first = await(future);
+      EXPECT_EQ(turns_of([&] { EXPECT_EQ(await(future), first); }), 0U);
+      return first;
+    });
+    sleep(0s);
+    future.set_result(42);
+    EXPECT_FALSE(task.done());
+    sleep(0s);
+    ASSERT_TRUE(task.done());
+    EXPECT_EQ(task.result(), 42);
   });
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 class CancellationTest : public RuntimeTest {};
 
-// T1, X3 test_cancel_with_message_before_starting_task
+// T1, X3. CPython: test_tasks.py, test_cancel_with_message_before_starting_task.
 TEST_F(CancellationTest, BeforeTheFirstStepTheBodyIsNeverEntered) {
   run([&] {
     auto captured = std::make_shared<int>();
@@ -37,21 +37,25 @@ TEST_F(CancellationTest, BeforeTheFirstStepNeedsNoStack) {  // X3
   });
 }
 
-TEST_F(CancellationTest, CancelsWhatTheTaskWaitsOnAtOnce) {  // T2 test_cancel_inner_future, test_cancel_yield
+// CPython: test_tasks.py, test_cancel, test_task_cancel_waiter_future.
+TEST_F(CancellationTest, CancelsWhatTheTaskWaitsOnAtOnce) {  // T2
   run([&] {
     auto future = loop().create_future<void>();
     auto task = create_task([&] { await(future); });
     sleep(0s);
+    EXPECT_EQ(task.waiting_on(), future);
     EXPECT_TRUE(task.cancel("stop"));
     EXPECT_TRUE(future.cancelled());
     EXPECT_FALSE(task.done());
     sleep(0s);
     EXPECT_TRUE(task.cancelled());
+    EXPECT_FALSE(task.waiting_on());
+    EXPECT_FALSE(task.cancel());
     EXPECT_EQ(ending_of([&] { await(task); }), "CancelledError: stop");
   });
 }
 
-// T3 test_cancel_with_message_then_future_result
+// T3
 TEST_F(CancellationTest, ReplacesAResultThatWasNotTakenYet) {
   run([&] {
     auto future = loop().create_future<int>();
@@ -65,7 +69,8 @@ TEST_F(CancellationTest, ReplacesAResultThatWasNotTakenYet) {
   });
 }
 
-TEST_F(CancellationTest, TakenBackBeforeTheStepDeliversTheResult) {  // T4 test_uncancel_resets_must_cancel
+// CPython: test_tasks.py, test_uncancel_resets_must_cancel.
+TEST_F(CancellationTest, TakenBackBeforeTheStepDeliversTheResult) {  // T4
   run([&] {
     auto future = loop().create_future<int>();
     auto task = create_task([&] { return await(future); });
@@ -91,6 +96,7 @@ TEST_F(CancellationTest, TakenBackOnlyInPartIsStillDelivered) {  // T4
   });
 }
 
+// CPython: test_tasks.py, test_cancel_current_task.
 TEST_F(CancellationTest, OfOneselfArrivesAtTheNextAwaitThatSuspends) {  // T7
   run([&] {
     auto done = loop().create_future<int>();
@@ -103,10 +109,19 @@ TEST_F(CancellationTest, OfOneselfArrivesAtTheNextAwaitThatSuspends) {  // T7
       trace("past the sleep");
     });
     EXPECT_EQ(ending_of([&] { await(task); }), "CancelledError: self");
+    auto asleep = create_task([] {
+      current_task().cancel();
+      sleep(100s);
+    });
+    EXPECT_THROW(await(asleep), CancelledError);
+    EXPECT_TRUE(asleep.cancelled());
+    EXPECT_FALSE(asleep.cancel());
+    EXPECT_EQ(elapsed_ms(), 0);
   });
   EXPECT_EQ(events, (Trace{"past the done future"}));
 }
 
+// CPython: test_tasks.py, test_cancel_awaited_task.
 TEST_F(CancellationTest, OfOneselfCancelsATaskAwaitedNext) {  // T8 bpo-34872
   run([&] {
     auto other = create_task([] { sleep(1h); });
@@ -120,7 +135,7 @@ TEST_F(CancellationTest, OfOneselfCancelsATaskAwaitedNext) {  // T8 bpo-34872
   });
 }
 
-TEST_F(CancellationTest, TwiceBeforeTheStepThrowsOnce) {  // T9 test_cancel_task_catching
+TEST_F(CancellationTest, TwiceBeforeTheStepThrowsOnce) {  // T9
   run([&] {
     auto task = create_task([&] {
       try {
@@ -153,6 +168,7 @@ TEST_F(CancellationTest, TheFirstMessageWinsWhileWaiting) {  // T10
   });
 }
 
+// CPython: test_tasks.py, test_task_cancel_message_getter.
 TEST_F(CancellationTest, TheLastMessageWinsBeforeTheFirstStep) {  // T10
   run([&] {
     auto task = create_task([] { sleep(1h); });
@@ -162,7 +178,7 @@ TEST_F(CancellationTest, TheLastMessageWinsBeforeTheFirstStep) {  // T10
   });
 }
 
-TEST_F(CancellationTest, GoesDownAChainOfTasks) {  // T11 test_cancel_awaited_task, test_yield_future_passes_cancel
+TEST_F(CancellationTest, GoesDownAChainOfTasks) {  // T11
   run([&] {
     auto future = loop().create_future<int>();
     auto inner = create_task([&] { return await(future); });
@@ -178,7 +194,7 @@ TEST_F(CancellationTest, GoesDownAChainOfTasks) {  // T11 test_cancel_awaited_ta
   });
 }
 
-TEST_F(CancellationTest, SwallowedByTheInnerTaskTheOuterGetsItsValue) {  // T11 test_cancel_task_ignoring
+TEST_F(CancellationTest, SwallowedByTheInnerTaskTheOuterGetsItsValue) {  // T11
   run([&] {
     auto inner = create_task([&] {
       try {
@@ -198,7 +214,7 @@ TEST_F(CancellationTest, SwallowedByTheInnerTaskTheOuterGetsItsValue) {  // T11 
   });
 }
 
-TEST_F(CancellationTest, AFailingCleanupOfTheInnerTaskIsWhatTheOuterSees) {  // T12 test_baseexception_during_cancel
+TEST_F(CancellationTest, AFailingCleanupOfTheInnerTaskIsWhatTheOuterSees) {  // T12
   run([&] {
     auto inner = create_task([] {
       try {
@@ -216,7 +232,8 @@ TEST_F(CancellationTest, AFailingCleanupOfTheInnerTaskIsWhatTheOuterSees) {  // 
   });
 }
 
-TEST_F(CancellationTest, OfTheTaskAndItsFutureThrowsOnce) {  // test_cancel_both_task_and_inner_future
+// CPython: test_tasks.py, test_cancel_both_task_and_inner_future.
+TEST_F(CancellationTest, OfTheTaskAndItsFutureThrowsOnce) {
   run([&] {
     auto future = loop().create_future<void>();
     auto task = create_task([&] {
@@ -314,6 +331,23 @@ TEST_F(CancellationTest, CaughtByCatchAllWithoutRethrowIsSwallowed) {  // X2, T9
     sleep(0s);
     task.cancel();
     EXPECT_EQ(await(task), 1);
+  });
+}
+
+// CPython answers with RecursionError.
+TEST_F(CancellationTest, TasksThatWaitForEachOtherInACircleCanBeCancelled) {
+  run([&] {
+    Task<void> last;
+    auto first = create_task([&] { await(last); });
+    auto middle = create_task([&] { await(first); });
+    last = create_task([&] { await(middle); });
+    sleep(0s);
+    EXPECT_TRUE(middle.cancel("enough"));
+    for (const auto& task : {first, middle, last}) {
+      EXPECT_EQ(ending_of([&] { await(task); }), "CancelledError: enough");
+      EXPECT_TRUE(task.cancelled());
+      EXPECT_EQ(task.cancelling(), 1);
+    }
   });
 }
 

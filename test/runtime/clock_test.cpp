@@ -21,7 +21,8 @@ TEST(ToDurationTest, IsExactForWholeUnits) {
   EXPECT_EQ(to_duration(Seconds(0.25)), Duration(250ms));
 }
 
-TEST(ToDurationTest, RoundsFractionsUp) {  // test_timeout_rounding: no timer fires early
+// CPython: test_events.py, test_timeout_rounding.
+TEST(ToDurationTest, RoundsFractionsUp) {  // no timer fires early
   using Nanoseconds = std::chrono::duration<double, std::nano>;
   EXPECT_EQ(to_duration(Nanoseconds(0.1)), Duration(1));
   EXPECT_EQ(to_duration(Nanoseconds(1.0)), Duration(1));

@@ -9,6 +9,7 @@ namespace {
 
 class EventLoopTest : public RuntimeTest {};
 
+// CPython: test_base_events.py, test_call_soon, test__add_callback_handle.
 TEST_F(EventLoopTest, CallSoonRunsInOrderOfCalls) {
   for (const char* name : {"a", "b", "c"}) loop().call_soon(note(name));
   EXPECT_EQ(events, Trace{}) << "P2: never from inside call_soon";
@@ -42,7 +43,8 @@ TEST_F(EventLoopTest, ATimerArmedBeforeACallSoonRunsAfterIt) {  // L1
   EXPECT_EQ(events, (Trace{"soon", "timer"}));
 }
 
-TEST_F(EventLoopTest, WhatACallbackSchedulesRunsInTheNextTurn) {  // L2 test__run_once_schedule_handle
+// CPython: test_base_events.py, test__run_once_schedule_handle.
+TEST_F(EventLoopTest, WhatACallbackSchedulesRunsInTheNextTurn) {  // L2
   std::vector<std::uint64_t> turns(3);
   loop().call_soon([&] {
     turns[0] = loop().turns();
@@ -54,7 +56,7 @@ TEST_F(EventLoopTest, WhatACallbackSchedulesRunsInTheNextTurn) {  // L2 test__ru
   EXPECT_EQ(turns[2], turns[0] + 1);
 }
 
-TEST_F(EventLoopTest, KeyboardInterruptLeavesAtOnceAndKeepsTheRest) {  // L7 test_run_forever_keyboard_interrupt
+TEST_F(EventLoopTest, KeyboardInterruptLeavesAtOnceAndKeepsTheRest) {  // L7
   loop().call_soon([&] {
     trace("a");
     loop().call_soon(note("d"));
@@ -94,7 +96,8 @@ TEST_F(EventLoopTest, SystemExitOfATaskLeavesBetweenTwoReadyTasks) {  // L7
   EXPECT_EQ(events, (Trace{"first", "last"}));
 }
 
-TEST_F(EventLoopTest, StopBeforeRunForeverMeansExactlyOneTurn) {  // L8 test_run_forever_pre_stopped
+// CPython: test_base_events.py, test_run_forever_pre_stopped.
+TEST_F(EventLoopTest, StopBeforeRunForeverMeansExactlyOneTurn) {  // L8
   loop().stop();
   loop().call_soon([&] {
     trace("x");
@@ -109,7 +112,8 @@ TEST_F(EventLoopTest, StopBeforeRunForeverMeansExactlyOneTurn) {  // L8 test_run
   EXPECT_EQ(events, (Trace{"x", "y"}));
 }
 
-TEST_F(EventLoopTest, StopFinishesTheTurn) {  // L8 test_single_selecter_event_callback_after_stopping
+// CPython: test_base_events.py, test_run_once.
+TEST_F(EventLoopTest, StopFinishesTheTurn) {  // L8
   loop().call_soon([&] {
     loop().stop();
     loop().call_soon(note("next turn"));
@@ -145,7 +149,8 @@ TEST_F(EventLoopTest, RunUntilCompleteOfADoneFutureRunsOneTurn) {  // L9
   EXPECT_EQ(events, (Trace{"before"}));
 }
 
-TEST_F(EventLoopTest, StopDuringRunUntilCompleteLeavesTheFuturePending) {  // L10 test_stop_while_run_in_complete
+// CPython: test_tasks.py, test_stop_while_run_in_complete.
+TEST_F(EventLoopTest, StopDuringRunUntilCompleteLeavesTheFuturePending) {  // L10
   auto task = loop().create_task([&] {
     for (int i = 0; i < 3; ++i) {
       if (i == 1) loop().stop();
@@ -168,7 +173,9 @@ TEST_F(EventLoopTest, RunUntilCompleteReturnsValuesAndThrowsFailures) {
   EXPECT_EQ(ending_of([&] { loop().run_until_complete(future); }), "CancelledError: no more");
 }
 
-TEST_F(EventLoopTest, RunUntilCompleteTakesItsCallbackBack) {  // test_run_until_complete_baseexception
+// CPython: test_base_events.py, test_run_until_complete_baseexception,
+// test_run_until_complete_loop_orphan_future_close_loop.
+TEST_F(EventLoopTest, RunUntilCompleteTakesItsCallbackBack) {
   auto future = loop().create_future<void>();
   loop().call_soon([] { throw KeyboardInterrupt("now"); });
   EXPECT_THROW(loop().run_until_complete(future), KeyboardInterrupt);
@@ -176,9 +183,17 @@ TEST_F(EventLoopTest, RunUntilCompleteTakesItsCallbackBack) {  // test_run_until
   loop().call_later(1s, note("later"));
   EXPECT_TRUE(run_until_stalled(loop()));
   EXPECT_EQ(events, (Trace{"later"}));
+  EXPECT_THROW(loop().run_until_complete([] { throw KeyboardInterrupt("of the task"); }), KeyboardInterrupt);
+  loop().call_soon([this] {
+    loop().call_soon([this] {
+      trace("a turn later");
+      loop().stop();
+    });
+  });
+  loop().run_forever();  // would end a turn earlier if a stop() of the task's were still scheduled
+  EXPECT_EQ(events, (Trace{"later", "a turn later"}));
 }
 
-// test_run_until_complete_loop_orphan_future_close_loop
 TEST_F(EventLoopTest, AFutureMayOutliveItsLoop) {
   Future<int> kept;
   Future<int> failed;
@@ -252,6 +267,7 @@ TEST_F(EventLoopTest, CountsTurnsTasksAndTimers) {
   });
 }
 
+// CPython: test_base_events.py, test_env_var_debug; test_tasks.py, test_env_var_debug.
 TEST_F(EventLoopTest, DebugModeComesFromTheEnvironment) {
   EXPECT_FALSE(EventLoop().get_debug());
   ::setenv("COIR_DEBUG", "1", 1);
@@ -259,6 +275,14 @@ TEST_F(EventLoopTest, DebugModeComesFromTheEnvironment) {
   ::setenv("COIR_DEBUG", "0", 1);
   EXPECT_FALSE(EventLoop().get_debug());
   ::unsetenv("COIR_DEBUG");
+}
+
+// CPython: test_base_events.py, test_set_debug.
+TEST_F(EventLoopTest, DebugModeIsSwitchedOnAndOff) {
+  loop().set_debug(true);
+  EXPECT_TRUE(loop().get_debug());
+  loop().set_debug(false);
+  EXPECT_FALSE(loop().get_debug());
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ class ExceptionHandlerTest : public RuntimeTest {
   std::ostringstream log_stream_;
 };
 
+// CPython: test_base_events.py, test_set_exc_handler_custom.
 TEST_F(ExceptionHandlerTest, ACallbackThatThrowsIsReportedAndTheOthersOfTheTurnRun) {  // L6
   loop().call_soon([] { throw std::out_of_range("x"); }, "thrower");
   std::uint64_t turn = 0;
@@ -55,14 +56,19 @@ TEST_F(ExceptionHandlerTest, AnythingThrownIsReported) {  // L6
   expected_reports = reports;
 }
 
+// CPython: test_base_events.py, test_default_exc_handler_callback, test_set_exc_handler_custom.
 TEST_F(ExceptionHandlerTest, WithoutAHandlerItIsLogged) {
   loop().set_exception_handler({});
   loop().call_soon([] { throw std::out_of_range("x"); }, "thrower");
+  loop().call_later(1s, [] { throw std::out_of_range("y"); }, "timer");
   run_ready();
   EXPECT_TRUE(logged("error Exception in callback 'thrower'")) << log();
   EXPECT_TRUE(logged("std::out_of_range: x")) << log();
+  EXPECT_TRUE(logged("error Exception in callback 'timer'")) << log();
+  EXPECT_TRUE(logged("std::out_of_range: y")) << log();
 }
 
+// CPython: test_base_events.py, test_default_exc_handler_coro.
 TEST_F(ExceptionHandlerTest, UnretrievedFailuresAreLoggedWithNameAndPlace) {  // F6
   loop().set_exception_handler({});
   run([&] {
@@ -74,7 +80,7 @@ TEST_F(ExceptionHandlerTest, UnretrievedFailuresAreLoggedWithNameAndPlace) {  //
   EXPECT_TRUE(logged("std::runtime_error: lost")) << log();
 }
 
-// L12 test_set_exc_handler_broken
+// L12. CPython: test_base_events.py, test_set_exc_handler_broken.
 TEST_F(ExceptionHandlerTest, AHandlerThatThrowsIsReportedByTheDefaultOne) {
   loop().set_exception_handler([](EventLoop&, const ExceptionContext&) { throw std::logic_error("broken handler"); });
   loop().call_soon([] { throw std::out_of_range("x"); });
@@ -116,7 +122,8 @@ TEST_F(ExceptionHandlerTest, UsersMayCallIt) {
   EXPECT_TRUE(logged("error straight to the log: theirs")) << log();
 }
 
-TEST_F(ExceptionHandlerTest, SlowCallbacksAreLoggedInDebugMode) {  // test_log_slow_callbacks
+// CPython: test_base_events.py, test_log_slow_callbacks.
+TEST_F(ExceptionHandlerTest, SlowCallbacksAreLoggedInDebugMode) {
   loop().set_debug(true);
   loop().slow_callback_duration = 0s;  // everything is slow
   loop().call_soon([] {}, "blocker");

@@ -135,6 +135,7 @@ TEST_F(ExecutorTest, AnAwaiterOfAbandonedWorkIsCancelled) {
   });
 }
 
+// CPython: test_base_events.py, test_set_default_executor.
 TEST_F(ExecutorTest, MayBeTheUsersOwn) {
   int submitted = 0;
   loop().set_default_executor(std::make_unique<InlineExecutor>(submitted));
@@ -170,6 +171,7 @@ TEST_F(ExecutorTest, ShutdownOfTheDefaultOneWaitsAndRefusesMore) {
   });
 }
 
+// CPython: test_base_events.py, test_shutdown_default_executor_timeout.
 TEST_F(ExecutorTest, ShutdownThatTimesOutIsReportedAndTheThreadLeftBehind) {
   auto release = std::make_shared<std::latch>(1);
   run([&] {

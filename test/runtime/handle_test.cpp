@@ -8,6 +8,7 @@ namespace {
 
 class HandleTest : public RuntimeTest {};
 
+// CPython: test_base_events.py, test__add_callback_cancelled_handle.
 TEST_F(HandleTest, ACancelledCallbackIsSkippedAndDroppedAtOnce) {
   auto alive = std::make_shared<int>();
   Handle handle = loop().call_soon([this, alive] { trace("cancelled"); });
@@ -77,6 +78,7 @@ TEST_F(HandleTest, CallablesMayBeMoveOnly) {
   EXPECT_EQ(events, (Trace{"1", "3", "2"}));
 }
 
+// CPython: test_base_events.py, test_call_later.
 TEST_F(HandleTest, KnowsItsDeadline) {
   clock.advance(5s);
   EXPECT_EQ(loop().call_later(250ms, [] {}).when(), TimePoint{} + 5250ms);

@@ -113,6 +113,7 @@ TEST_F(IoTest, AReaderMayReplaceAndRemoveItselfWhileItRuns) {
   EXPECT_EQ(events, (Trace{"first x", "second y"}));
 }
 
+// CPython: test_base_events.py, test_single_selecter_event_callback_after_stopping.
 TEST_F(IoTest, AReaderThatIsRemovedWhenItIsReadyDoesNotRun) {
   const DescriptorPair one(make_pipe());
   const DescriptorPair two(make_pipe());
@@ -148,7 +149,8 @@ TEST_F(IoTest, AReaderThatThrowsIsReportedAndStays) {  // L6
   expect_reported({"Exception in callback 'thrower'", "Exception in callback 'thrower'"});
 }
 
-TEST_F(IoTest, DescriptorsMayBeRemovedAfterTheyWereClosed) {  // test_remove_fds_after_closing
+// CPython: test_events.py, EventLoopTestsMixin.test_remove_fds_after_closing.
+TEST_F(IoTest, DescriptorsMayBeRemovedAfterTheyWereClosed) {
   DescriptorPair pipe(make_pipe());
   const int reads = pipe[0];
   const int writes = pipe[1];

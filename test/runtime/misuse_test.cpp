@@ -76,7 +76,8 @@ TEST_F(MisuseTest, CreateTaskAndAllTasksWithoutALoop) {
   expect_usage_error(Reason::no_running_loop, "set_event_loop()", [] { get_event_loop(); });
 }
 
-TEST_F(MisuseTest, ATaskThatAwaitsItself) {  // T15 test_task_awaits_on_itself
+// CPython: test_tasks.py, test_task_awaits_on_itself.
+TEST_F(MisuseTest, ATaskThatAwaitsItself) {  // T15
   run([&] {
     Task<void> task;
     task = create_task([&] {
@@ -89,7 +90,8 @@ TEST_F(MisuseTest, ATaskThatAwaitsItself) {  // T15 test_task_awaits_on_itself
   });
 }
 
-TEST_F(MisuseTest, AFutureOfAnotherLoop) {  // T15 test_other_loop_future
+// CPython: test_tasks.py, test_other_loop_future; test_base_events.py, test_run_until_complete_loop.
+TEST_F(MisuseTest, AFutureOfAnotherLoop) {  // T15
   EventLoop other(LoopOptions{.clock = &clock});
   auto pending = other.create_future<int>();
   auto done = other.create_future<int>();
@@ -115,6 +117,18 @@ TEST_F(MisuseTest, RunInACallback) {
   EXPECT_TRUE(checked);
 }
 
+// CPython: test_runners.py, test_recursive_run.
+TEST_F(MisuseTest, RunOfARunnerInATask) {
+  Runner runner({.loop = {.clock = &clock}, .handle_sigint = false});
+  runner.run([&] {
+    expect_usage_error(Reason::loop_is_running, "run() cannot be called from a running event loop",
+                       [&] { runner.run([this] { trace("ran"); }); });
+    sleep(0s);
+  });
+  EXPECT_EQ(events, Trace{});
+}
+
+// CPython: test_runners.py, test_asyncio_run_from_running_loop.
 TEST_F(MisuseTest, RunInATaskJustCalls) {
   run([&] {
     const AnyTask self = current_task();
@@ -128,6 +142,7 @@ TEST_F(MisuseTest, RunInATaskJustCalls) {
   });
 }
 
+// CPython: test_base_events.py, test_running_loop_within_a_loop.
 TEST_F(MisuseTest, ARunWithinARun) {  // L11
   EventLoop other(LoopOptions{.clock = &clock});
   const auto check = [&] {
@@ -162,6 +177,7 @@ TEST_F(MisuseTest, CloseOfARunningLoop) {  // L13
   EXPECT_FALSE(loop().is_closed());
 }
 
+// CPython: test_base_events.py, test_close, test_create_task_error_closes_coro.
 TEST_F(MisuseTest, AnyCallAfterClose) {  // L13
   auto future = loop().create_future<int>();
   auto done = loop().create_future<int>();
@@ -194,6 +210,7 @@ TEST_F(MisuseTest, AnyCallAfterClose) {  // L13
   EXPECT_EQ(alive.use_count(), 2) << "a refused callable is destroyed";
 }
 
+// CPython: test_base_events.py, test_check_thread.
 TEST_F(MisuseTest, CallsFromAForeignThreadInDebugMode) {  // L15
   loop().set_debug(true);
   loop().slow_callback_duration = 1h;
@@ -226,6 +243,7 @@ TEST_F(MisuseTest, ACallBeforeTheLoopRunsIsAllowedFromAnyThreadInDebugMode) {  /
   EXPECT_EQ(events, (Trace{"called"}));
 }
 
+// CPython: test_tasks.py, test_set_result_causes_invalid_state, test_set_exception_causes_invalid_state.
 TEST_F(MisuseTest, SetResultOnATask) {  // T21
   run([&] {
     auto task = create_task([] { return 1; }, TaskOptions{.name = "t"});

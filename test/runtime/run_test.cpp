@@ -22,6 +22,7 @@ class RunTest : public RuntimeTest {
   }
 };
 
+// CPython: test_runners.py, test_asyncio_run_return, test_asyncio_run_raises.
 TEST_F(RunTest, ReturnsWhatMainReturnsAndThrowsWhatItThrows) {
   EXPECT_EQ(coir::run([] { return 1; }, options()), 1);
   EXPECT_EQ(*coir::run([] { return std::make_unique<int>(2); }, options()), 2);
@@ -43,7 +44,7 @@ TEST_F(RunTest, MainIsATaskNamedMain) {
       options());
 }
 
-// R1 test_asyncio_run_cancels_hanging_tasks
+// R1. CPython: test_runners.py, test_asyncio_run_cancels_hanging_tasks.
 TEST_F(RunTest, LeftoverTasksAreCancelledAndRunToTheirEnd) {
   coir::run(
       [&] {
@@ -77,6 +78,7 @@ TEST_F(RunTest, LeftoverTasksThatNeverBeganEndWithoutBeginning) {  // R1, T1
   EXPECT_EQ(events, Trace{});
 }
 
+// CPython: test_runners.py, test_asyncio_run_reports_hanging_tasks_errors.
 TEST_F(RunTest, ErrorsAtShutdownAreReported) {  // R1
   coir::run(
       [&] {
@@ -166,6 +168,7 @@ TEST_F(RunTest, ALoopThatWasStoppedIsAnError) {
   });
 }
 
+// CPython: test_runners.py, test_run, test_second_with_block_raises.
 TEST_F(RunTest, ARunnerRunsManyTimesOnOneLoop) {
   Runner runner(options());
   EventLoop* const first = &runner.get_loop();
@@ -235,6 +238,34 @@ TEST_F(RunTest, AKeyboardInterruptOfMainDrainsAndLeaves) {  // R2, L7
             }),
             "coir::KeyboardInterrupt: main");
   EXPECT_EQ(events, (Trace{"cancelled"}));
+}
+
+TEST_F(RunTest, ARunnerThatAKeyboardInterruptLeftRunsAgain) {  // L7
+  Runner runner(options());
+  EXPECT_THROW(runner.run([] { throw KeyboardInterrupt("main"); }), KeyboardInterrupt);
+  EXPECT_EQ(runner.run([] { return sleep(1s, 1); }), 1);
+}
+
+// CPython: test_runners.py, test_asyncio_run_debug, test_non_debug, test_debug.
+TEST_F(RunTest, DebugModeIsAnOption) {
+  for (const bool debug : {false, true}) {
+    RunOptions with = options();
+    with.loop.debug = debug;
+    EXPECT_EQ(coir::run([] { return get_running_loop().get_debug(); }, with), debug);
+    Runner runner(with);
+    EXPECT_EQ(runner.get_loop().get_debug(), debug);
+  }
+}
+
+// CPython: test_runners.py, test_explicit_close, test_double_close; there get_loop() throws once it is closed.
+TEST_F(RunTest, ClosingARunnerClosesItsLoop) {
+  Runner runner(options());
+  EventLoop& of_the_runner = runner.get_loop();
+  EXPECT_FALSE(of_the_runner.is_closed());
+  runner.close();
+  EXPECT_TRUE(of_the_runner.is_closed());
+  runner.close();
+  EXPECT_EQ(&runner.get_loop(), &of_the_runner);
 }
 
 }  // namespace

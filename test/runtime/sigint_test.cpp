@@ -88,13 +88,17 @@ TEST_F(SigintTest, TwoInOneTurnLeaveAtOnce) {  // R2
             "coir::KeyboardInterrupt: SIGINT, twice");
 }
 
-TEST_F(SigintTest, EndsTheSleepOfAnIdleLoop) {  // R2 test_interrupt_wait
+// CPython: test_runners.py, test_interrupt_wait.
+TEST_F(SigintTest, EndsTheSleepOfAnIdleLoop) {  // R2
   const pthread_t first_thread = ::pthread_self();
+  Future<void> awaited;
   EXPECT_THROW(coir::run([&] {
                  auto sent = get_running_loop().run_in_executor([&] { ::pthread_kill(first_thread, SIGINT); });
-                 sleep(1h);
+                 awaited = get_running_loop().create_future<void>();
+                 await(awaited);
                }),
                KeyboardInterrupt);
+  EXPECT_TRUE(awaited.cancelled());
 }
 
 TEST_F(SigintTest, LeftoverTasksAreDrained) {  // R1, R2
@@ -128,6 +132,42 @@ TEST_F(SigintTest, AMainThatWasCancelledByOthersTooEndsCancelled) {  // R2: unca
                CancelledError);
 }
 
+// R2. CPython: test_runners.py, test_interrupt_cancelled_task.
+TEST_F(SigintTest, AMainThatOthersCancelledFirstEndsCancelled) {
+  EXPECT_EQ(ending_of([&] {
+              coir::run([&] {
+                static_cast<void>(create_task([main = current_task()] {
+                  sleep(0s);
+                  main.cancel("by others");
+                  ::raise(SIGINT);
+                }));
+                try {
+                  sleep(1h);
+                } catch (const CancelledError&) {
+                  sleep(1h);  // the signal reaches the loop in the next turn
+                }
+              });
+            }),
+            "CancelledError: ");
+}
+
+// R2. CPython: test_runners.py, test_interrupt_call_soon.
+TEST_F(SigintTest, ReachesAMainThatOnlyYields) {
+  EXPECT_THROW(coir::run([&] {
+                 try {
+                   for (int turns = 0;; ++turns) {
+                     if (turns == 10) ::raise(SIGINT);
+                     sleep(0s);
+                   }
+                 } catch (const CancelledError&) {
+                   trace("cancelled");
+                   throw;
+                 }
+               }),
+               KeyboardInterrupt);
+  EXPECT_EQ(events, (Trace{"cancelled"}));
+}
+
 TEST_F(SigintTest, AMainThatFailsAfterTheSignalFailsWithItsOwnError) {
   EXPECT_THROW(coir::run([&] {
                  ::raise(SIGINT);
@@ -155,6 +195,7 @@ TEST_F(SigintTest, AnActionOfTheProgramIsLeftAlone) {
   EXPECT_EQ(caught, 1);
 }
 
+// CPython: test_runners.py, test_signal_install_not_supported_ok.
 TEST_F(SigintTest, OnlyTheFirstThreadHandlesIt) {
   std::thread([] { coir::run([] { EXPECT_TRUE(has_default_action()); }); }).join();
 }

@@ -9,14 +9,17 @@ namespace {
 
 class SleepTest : public RuntimeTest {};
 
+// CPython: test_tasks.py, test_sleep, test_sleep_zero.
 TEST_F(SleepTest, ZeroAndLessTakeExactlyOneTurnAndNoTimer) {  // S1
   run([&] {
     for (const Duration duration : {Duration(0s), Duration(-1s)}) {
       EXPECT_EQ(turns_of([&] { sleep(duration); }), 1U);
       EXPECT_EQ(loop().stats().timers, 0U);
     }
+    loop().call_soon(note("called meanwhile"));
     EXPECT_EQ(sleep(0s, std::string("passed through")), "passed through");
-    EXPECT_EQ(sleep(1s, 7), 7);
+    EXPECT_EQ(events, (Trace{"called meanwhile"}));
+    EXPECT_EQ(sleep(500ms, 7) + sleep(500ms, 8), 15);
     EXPECT_EQ(elapsed_ms(), 1000);
   });
 }
@@ -37,14 +40,16 @@ TEST_F(SleepTest, TasksThatYieldInterleave) {  // S1
   EXPECT_EQ(events, (Trace{"0", "1", "2", "0", "1", "2"}));
 }
 
-TEST_F(SleepTest, RefusesNaN) {  // S2 test_sleep_when_delay_is_nan
+// CPython: test_tasks.py, test_sleep_when_delay_is_nan.
+TEST_F(SleepTest, RefusesNaN) {  // S2
   run([] {
     EXPECT_THROW(sleep(std::chrono::duration<double>(std::nan(""))), std::invalid_argument);
     EXPECT_THROW(sleep(std::chrono::duration<double>(std::nan("")), 1), std::invalid_argument);
   });
 }
 
-TEST_F(SleepTest, CancelledCancelsItsTimer) {  // S3 test_sleep_cancel, test_task_cancel_sleeping_task
+// CPython: test_tasks.py, test_sleep_cancel.
+TEST_F(SleepTest, CancelledCancelsItsTimer) {  // S3
   run([&] {
     auto task = create_task([] { sleep(10s); });
     sleep(0s);
@@ -56,6 +61,7 @@ TEST_F(SleepTest, CancelledCancelsItsTimer) {  // S3 test_sleep_cancel, test_tas
   });
 }
 
+// CPython: test_tasks.py, test_task_cancel_sleeping_task; test_futures.py, test_set_result_unless_cancelled.
 TEST_F(SleepTest, ATimerThatFiresIntoACancelledSleepIsIgnored) {  // S3
   run([&] {
     Task<void> task;
@@ -66,7 +72,7 @@ TEST_F(SleepTest, ATimerThatFiresIntoACancelledSleepIsIgnored) {  // S3
   });
 }
 
-TEST_F(SleepTest, OrdersTasksByTheirDeadlines) {  // test_sleep
+TEST_F(SleepTest, OrdersTasksByTheirDeadlines) {
   run([&] {
     const auto body = [this](Duration duration, const char* name) {
       return [this, duration, name] {

@@ -19,6 +19,7 @@ TEST_F(SystemClockTest, ASleepLastsAtLeastAsLongAsAsked) {
   });
 }
 
+// CPython: test_base_events.py, test_time_and_call_at.
 TEST_F(SystemClockTest, TimersFireInOrderAndNotEarly) {
   Trace order;
   coir::run([&] {

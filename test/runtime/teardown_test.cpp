@@ -21,7 +21,8 @@ void write_reports(EventLoop& loop) {
   });
 }
 
-TEST_F(TeardownTest, ASuspendedTaskIsReportedAndItsStackNeverUnwound) {  // X4, T17, P5; test_log_destroyed_pending_task
+// CPython: test_tasks.py, test_log_destroyed_pending_task.
+TEST_F(TeardownTest, ASuspendedTaskIsReportedAndItsStackNeverUnwound) {  // X4, T17, P5
   const ChildResult child = in_child([] {
     struct Local {
       ~Local() { std::fputs("unwound\n", stderr); }

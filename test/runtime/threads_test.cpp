@@ -8,6 +8,7 @@
 #include <memory>
 #include <random>
 #include <stdexcept>
+#include <stop_token>
 #include <thread>
 
 namespace coir::test {
@@ -44,6 +45,7 @@ TEST_F(ThreadsTest, PostsOfEightThreadsAllArriveInOrderOfEachThread) {  // L15
   EXPECT_EQ(arrived, threads * posts);
 }
 
+// CPython: test_events.py, test_call_soon_threadsafe.
 TEST_F(ThreadsTest, APostWakesALoopThatSleeps) {
   EventLoop real;
   std::thread poster;
@@ -69,7 +71,7 @@ TEST_F(ThreadsTest, AHandleMayBeCancelledFromAnotherThreadAndItsCallableDiesOnTh
   EXPECT_EQ(events, Trace{});
 }
 
-// test_call_soon_threadsafe_handle_cancel_other_thread
+// CPython: test_events.py, test_call_soon_threadsafe_handle_cancel_other_thread (of 3.14).
 TEST_F(ThreadsTest, CancelRacesWithRunningWithoutHarm) {
   EventLoop real;
   constexpr int rounds = 2000;
@@ -123,6 +125,7 @@ TEST_F(ThreadsTest, PostsThatRaceWithCloseRunOrAreDroppedOrAreRefused) {
   }
 }
 
+// CPython: test_threads.py, test_to_thread, test_to_thread_exception.
 TEST_F(ThreadsTest, RunInExecutorReturnsValuesAndFailures) {
   run([&] {
     const auto here = std::this_thread::get_id();
@@ -233,7 +236,8 @@ TEST_F(ThreadsTest, AResultThatComesAfterTheLoopIsGoneIsDropped) {  // R5
   EXPECT_FALSE(future.done());
 }
 
-TEST_F(ThreadsTest, RunCoroutineThreadsafeGivesValuesAndFailures) {  // R4 test_run_coroutine_threadsafe_*
+// CPython: test_tasks.py, test_run_coroutine_threadsafe, test_run_coroutine_threadsafe_with_exception.
+TEST_F(ThreadsTest, RunCoroutineThreadsafeGivesValuesAndFailures) {  // R4
   EventLoop real;
   std::thread client([&] {
     EXPECT_EQ(run_coroutine_threadsafe([] { return sleep(0s, 1); }, real).get(), 1);
@@ -246,6 +250,7 @@ TEST_F(ThreadsTest, RunCoroutineThreadsafeGivesValuesAndFailures) {  // R4 test_
   client.join();
 }
 
+// CPython: test_tasks.py, test_run_coroutine_threadsafe_with_timeout.
 TEST_F(ThreadsTest, AThreadThatGivesUpWaitingLeavesTheTaskRunning) {  // R4
   run([&] {
     auto go_on = loop().create_future<void>();
@@ -267,6 +272,7 @@ TEST_F(ThreadsTest, AThreadThatGivesUpWaitingLeavesTheTaskRunning) {  // R4
   });
 }
 
+// CPython: test_tasks.py, test_run_coroutine_threadsafe_task_cancelled.
 TEST_F(ThreadsTest, ATaskThatIsCancelledArrivesAsCancelledErrorAndEndsCancelled) {  // R4
   run([&] {
     auto answer = run_coroutine_threadsafe([] { sleep(1h); }, loop());
@@ -286,6 +292,85 @@ TEST_F(ThreadsTest, ATaskThatIsCancelledArrivesAsCancelledErrorAndEndsCancelled)
   EXPECT_EQ(events, Trace{});
 }
 
+// R4. CPython: test_tasks.py, test_run_coroutine_threadsafe_with_timeout, test_run_coroutine_threadsafe_and_cancel.
+TEST_F(ThreadsTest, AStopTokenCancelsTheTaskAndTheFutureIsReadyAfterItsCleanUp) {
+  EventLoop real;
+  std::atomic<bool> cleaned_up = false;
+  std::thread caller([&] {
+    std::stop_source stop;
+    auto future = run_coroutine_threadsafe(
+        [&] {
+          try {
+            sleep(1h);
+          } catch (const CancelledError&) {
+            sleep(1ms);
+            cleaned_up = true;
+            throw;
+          }
+        },
+        real, stop.get_token());
+    EXPECT_EQ(future.wait_for(1ms), std::future_status::timeout);
+    stop.request_stop();
+    EXPECT_THROW(future.get(), CancelledError);
+    EXPECT_TRUE(cleaned_up);
+    stop.request_stop();
+    real.call_soon_threadsafe([&] { real.stop(); });
+  });
+  real.run_forever();
+  caller.join();
+}
+
+TEST_F(ThreadsTest, AStopThatWasRequestedBeforeIsACancelBeforeTheFirstStep) {
+  EventLoop real;
+  std::thread caller([&] {
+    std::stop_source stop;
+    stop.request_stop();
+    auto future = run_coroutine_threadsafe([] { ADD_FAILURE() << "the body ran"; }, real, stop.get_token());
+    EXPECT_THROW(future.get(), CancelledError);
+    real.call_soon_threadsafe([&] { real.stop(); });
+  });
+  real.run_forever();
+  caller.join();
+}
+
+TEST_F(ThreadsTest, AStopRequestedAfterTheTaskOrTheLoopEndedDoesNothing) {
+  std::stop_source stop;
+  std::future<int> answered;
+  std::future<void> abandoned;
+  {
+    EventLoop real;
+    answered = run_coroutine_threadsafe([] { return 1; }, real, stop.get_token());
+    abandoned = run_coroutine_threadsafe(
+        [&] {
+          sleep(1ms);
+          real.stop();
+        },
+        real, stop.get_token());
+    real.run_forever();
+  }
+  stop.request_stop();
+  EXPECT_EQ(answered.get(), 1);
+}
+
+TEST_F(ThreadsTest, StopsRaceWithEndsWithoutHarm) {
+  EventLoop real;
+  std::thread caller([&] {
+    for (int i = 0; i < 200; ++i) {
+      std::stop_source stop;
+      auto future = run_coroutine_threadsafe([] { sleep(0s); }, real, stop.get_token());
+      if (i % 2 == 0) std::this_thread::yield();
+      stop.request_stop();
+      try {
+        future.get();
+      } catch (const CancelledError&) {
+      }
+    }
+    real.call_soon_threadsafe([&] { real.stop(); });
+  });
+  real.run_forever();
+  caller.join();
+}
+
 TEST_F(ThreadsTest, KeyboardInterruptInASubmittedTaskLeavesTheLoopToo) {  // L7, R4
   auto answer = run_coroutine_threadsafe([] { throw KeyboardInterrupt("k"); }, loop());
   EXPECT_THROW(loop().run_forever(), KeyboardInterrupt);
@@ -297,6 +382,17 @@ TEST_F(ThreadsTest, ASubmissionToALoopThatClosesFirstIsABrokenPromise) {  // R4,
   auto answer = run_coroutine_threadsafe([] { return 1; }, loop());
   loop().close();
   EXPECT_THROW(answer.get(), std::future_error);
+}
+
+// CPython: test_threads.py, test_to_thread_once, test_to_thread_concurrent.
+TEST_F(ThreadsTest, ManyTasksMayUseThreadsAtOnce) {
+  run([&] {
+    std::vector<std::atomic<int>> calls(10);
+    std::vector<Task<void>> tasks;
+    for (auto& count : calls) tasks.push_back(create_task([&count] { to_thread([&count] { ++count; }); }));
+    for (auto& task : tasks) await(task);
+    for (const auto& count : calls) EXPECT_EQ(count, 1);
+  });
 }
 
 }  // namespace

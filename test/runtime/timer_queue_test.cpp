@@ -27,6 +27,7 @@ class TimerQueueTest : public RuntimeTest {
   }
 };
 
+// CPython: test_base_events.py, test_call_later_negative_delays.
 TEST_F(TimerQueueTest, DeadlinesInThePastRunInTheirOrder) {  // L3
   loop().call_later(-1s, note("-1"));
   loop().call_later(-2s, note("-2"));
@@ -59,7 +60,7 @@ TEST_F(TimerQueueTest, EqualDeadlinesKeepTheirOrderAcrossASweep) {  // L4, L5
   EXPECT_EQ(events, expected);
 }
 
-// L5 test__run_once_cancelled_event_cleanup
+// L5. CPython: test_base_events.py, test__run_once_cancelled_event_cleanup.
 TEST_F(TimerQueueTest, MoreThanAHundredOfWhichMostAreCancelledAreSwept) {
   auto handles = arm(101, 51);
   EXPECT_EQ(loop().stats().timers, 101U);
@@ -70,6 +71,7 @@ TEST_F(TimerQueueTest, MoreThanAHundredOfWhichMostAreCancelledAreSwept) {
   cancel_all(handles);
 }
 
+// CPython: test_base_events.py, test__run_once_cancelled_event_cleanup.
 TEST_F(TimerQueueTest, AHundredAreNotSwept) {  // L5
   auto handles = arm(100, 60);
   one_turn();
@@ -85,6 +87,7 @@ TEST_F(TimerQueueTest, HalfIsNotSwept) {  // L5
   cancel_all(handles);
 }
 
+// CPython: test_base_events.py, test__run_once.
 TEST_F(TimerQueueTest, CancelledOnesAtTheHeadGoInEveryTurn) {  // L5
   auto head = loop().call_later(1s, [] {});
   auto kept = loop().call_later(2s, [] {});

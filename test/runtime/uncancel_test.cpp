@@ -6,7 +6,8 @@ namespace {
 
 class UncancelTest : public RuntimeTest {};
 
-TEST_F(UncancelTest, CountsDownAndStopsAtZero) {  // test_uncancel_basic
+// CPython: test_tasks.py, test_uncancel_basic.
+TEST_F(UncancelTest, CountsDownAndStopsAtZero) {
   run([&] {
     auto task = create_task([] {
       try {
@@ -31,7 +32,8 @@ TEST_F(UncancelTest, CountsDownAndStopsAtZero) {  // test_uncancel_basic
   });
 }
 
-// test_uncancel_structured_blocks: a scope that cancels its own task takes exactly its own request back.
+// a scope that cancels its own task takes exactly its own request back. CPython: test_tasks.py,
+// test_uncancel_structured_blocks.
 TEST_F(UncancelTest, ScopesTellTheirOwnRequestsFromOthers) {
   const auto scope = [this](Duration deadline, Duration work) {
     const AnyTask task = current_task();

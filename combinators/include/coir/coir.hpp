@@ -4,8 +4,11 @@
 
 #include <coir/as_completed.hpp>
 #include <coir/await.hpp>
+#include <coir/barrier.hpp>
 #include <coir/clock.hpp>
+#include <coir/condition.hpp>
 #include <coir/errors.hpp>
+#include <coir/event.hpp>
 #include <coir/event_loop.hpp>
 #include <coir/executor.hpp>
 #include <coir/future.hpp>
@@ -13,10 +16,12 @@
 #include <coir/handle.hpp>
 #include <coir/io.hpp>
 #include <coir/lifo_queue.hpp>
+#include <coir/lock.hpp>
 #include <coir/outcome.hpp>
 #include <coir/priority_queue.hpp>
 #include <coir/queue.hpp>
 #include <coir/run.hpp>
+#include <coir/semaphore.hpp>
 #include <coir/shield.hpp>
 #include <coir/sleep.hpp>
 #include <coir/task.hpp>

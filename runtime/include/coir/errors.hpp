@@ -78,11 +78,13 @@ class COIR_EXPORT UsageError : public std::logic_error {
     stopped_early,     ///< stop() before the future that run_until_complete() waits for was done
     result_of_task,    ///< set_result() or set_exception() on a Task
     fd_in_use,         ///< another task waits for the same descriptor and direction
+    signal_in_use,     ///< another loop handles this signal
     not_acquired,      ///< release() or notify() of a lock that is not held
     released_too_often,       ///< BoundedSemaphore::release() or Queue::task_done() more often than the counterpart
     destroyed_while_waiting,  ///< a Lock, Queue or the like was destroyed under a task that waits for it
     group_not_active,  ///< TaskGroup::create_task() before, after or while the group is shutting down
     no_await,          ///< an await inside a NoAwait scope
+    token_used,        ///< a second ContextVar::reset() with one token
   };
   UsageError(Reason reason, const std::string& message) : std::logic_error(message), reason_(reason) {}
   ~UsageError() override;
@@ -118,6 +120,14 @@ class COIR_EXPORT QueueShutDown : public std::runtime_error {
  public:
   explicit QueueShutDown(const std::string& message = "the queue is shut down") : std::runtime_error(message) {}
   ~QueueShutDown() override;
+};
+
+/// Every task waits, and nothing can wake any: no timer, no descriptor, no thread. what() names each task, what it waits
+/// on, and the circle if they wait for each other. Thrown by run() and run_forever(); see LoopOptions::detect_deadlocks.
+class COIR_EXPORT DeadlockError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~DeadlockError() override;
 };
 
 /// Several failures at once.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -50,6 +51,15 @@ struct LoopOptions {
   std::size_t stack_bytes = 0;
   /// As set_debug(). The environment variable COIR_DEBUG=1 turns it on for every loop.
   bool debug = false;
+  /// Every task of the loop starts as with TaskOptions::eager_start. asyncio.eager_task_factory.
+  bool eager_tasks = false;
+  /// If the loop would block for ever - tasks are left, but no timer, descriptor, executor call, signal handler or second
+  /// thread that could wake one - run() and run_forever() throw DeadlockError after a tenth of a second, as Go does. A
+  /// program that waits for Ctrl-C alone says so with add_signal_handler(), or turns this off.
+  bool detect_deadlocks = true;
+  /// Schedule exploration for tests: each turn runs the tasks that are ready in an order drawn from this seed, because
+  /// no program may count on one; callbacks keep theirs. The same seed gives the same run. None: asyncio's order.
+  std::optional<std::uint64_t> seed = {};
   /// For tests of stack guards.
   fibers::Guard stack_guard = fibers::Guard::automatic;
 };
@@ -163,6 +173,26 @@ class COIR_EXPORT EventLoop {
   bool remove_reader(int fd);
   bool remove_writer(int fd);
 
+  /// Runs fn() as an ordinary callback, in the order of arrival among the others, whenever the process gets signal `sig`,
+  /// until removed or the loop closes; replaces an earlier handler of this loop, also for a signal that is on its way.
+  /// Signals that arrive before fn() has begun run it once; one that arrives later runs it again: none is lost.
+  ///
+  /// Any loop may own a signal, on any thread, but only one at a time. SIGINT taken over inside run() is no longer
+  /// turned into a cancellation; an action that the program had set by sigaction() is replaced. On a virtual clock a
+  /// handler is nothing to wait for.
+  /// Errors    std::invalid_argument for what is no signal, cannot be caught, or tells of a fault in the running
+  ///           instruction (SIGSEGV, SIGBUS, SIGFPE, SIGILL); UsageError (signal_in_use) if another loop has it
+  /// Cost      A signal: one compare-and-swap, and a write(2) if the loop sleeps.
+  /// Source    CPython 3.13 unix_events.py add_signal_handler: for the main thread only, and without the last group
+  template <class Fn>
+  void add_signal_handler(int sig, Fn&& fn, const char* name = nullptr,
+                          SourceLocation where = SourceLocation::current()) {
+    handle_signal(sig, detail::make_callback(std::forward<Fn>(fn), where), name);
+  }
+  /// Gives the signal its default action back, SIGINT too. False if this loop has no handler for it. A callback that is
+  /// ready already does not run any more. Errors: std::invalid_argument for what is no signal.
+  bool remove_signal_handler(int sig);
+
   /// Runs fn() on a thread of the executor; the default one is a ThreadPoolExecutor made at first use. The result, or
   /// the exception, arrives as a future of this loop. Cancelling that future succeeds at once: fn() is skipped if it
   /// has not begun, else it runs to its end and its result is dropped. If the loop closes first, likewise.
@@ -210,6 +240,7 @@ class COIR_EXPORT EventLoop {
   Handle schedule_threadsafe(detail::HandleNode* node, const char* name);
   TimerHandle schedule_at(detail::TimerNode* node, const char* name);
   void watch(int fd, bool writer, detail::HandleNode* node, const char* name);
+  void handle_signal(int sig, detail::HandleNode* node, const char* name);
   void require_runnable() const;
   void check(const char* call) const;
   void run_until_done(const AnyFuture& future, bool own_task);

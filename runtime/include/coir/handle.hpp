@@ -3,6 +3,7 @@
 #pragma once
 
 #include <coir/clock.hpp>
+#include <coir/context.hpp>
 #include <coir/detail/export.hpp>
 #include <coir/detail/handle_node.hpp>
 #include <coir/detail/ref.hpp>
@@ -22,6 +23,9 @@ class COIR_EXPORT Handle {
   /// loop's thread, if called from another one). Again: nothing. Suspends: never. Cost: constant.
   void cancel();
   bool cancelled() const noexcept;
+  /// The context that the callback runs in: a copy of the one that was current when it was scheduled.
+  /// Threads   The loop's.
+  Context get_context() const;
   explicit operator bool() const noexcept { return static_cast<bool>(node_); }
 
  protected:

@@ -34,13 +34,13 @@ class COIR_EXPORT Runner {
   Runner& operator=(const Runner&) = delete;
 
   /// Runs main() as a task of the loop and returns its result or throws its failure. Tasks it leaves behind go on at
-  /// the next run().
+  /// the next run(), and so do the values that it set to context variables.
   /// Errors    UsageError (loop_is_running) where a loop runs already, (loop_is_closed) after close();
   ///           KeyboardInterrupt if the main task ended cancelled by SIGINT, or at once at the second one.
   template <class F>
   std::invoke_result_t<std::decay_t<F>&> run(F&& main, SourceLocation where = SourceLocation::current()) {
     require_runnable();
-    auto task = get_loop().create_task(std::forward<F>(main), TaskOptions{.name = "main"}, where);
+    auto task = get_loop().create_task(std::forward<F>(main), TaskOptions{.name = "main", .context = context()}, where);
     run_main(task);
     return detail::take_value<std::invoke_result_t<std::decay_t<F>&>>(task.state(), task.state().references() == 1);
   }
@@ -50,6 +50,8 @@ class COIR_EXPORT Runner {
  private:
   struct Impl;
   void require_runnable();
+  /// A copy of the context of the first run(), shared by all of them.
+  const Context& context();
   void run_main(const AnyTask& main);
   std::unique_ptr<Impl> impl_;
 };
@@ -63,7 +65,7 @@ class COIR_EXPORT Runner {
 template <class F>
 std::invoke_result_t<std::decay_t<F>&> run(F&& main, RunOptions options = {},
                                            SourceLocation where = SourceLocation::current()) {
-  if (detail::current_task != nullptr) return std::forward<F>(main)();
+  if (detail::running_task() != nullptr) return std::forward<F>(main)();
   Runner runner(std::move(options));
   if constexpr (std::is_void_v<std::invoke_result_t<std::decay_t<F>&>>) {
     runner.run(std::forward<F>(main), where);

@@ -2,11 +2,13 @@
 // A plain function that runs beside others and may wait. asyncio.Task.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <coir/context.hpp>
 #include <coir/detail/task_state.hpp>
 #include <coir/event_loop.hpp>
 #include <coir/future.hpp>
@@ -16,6 +18,12 @@ namespace coir {
 struct TaskOptions {
   /// Empty: "Task-N", N counting up in the process.
   std::string name = {};
+  /// The context that the task runs in, shared with whoever else has it. None: a copy of the current one.
+  std::optional<Context> context = {};
+  /// Runs the first step inside create_task(), up to where it first suspends. What ends there never enters the ready
+  /// queue: cheaper, but the body runs before create_task() returns, and a body that never suspends is no point of
+  /// fairness. Source: CPython 3.13 tasks.py Task.__eager_start
+  bool eager_start = false;
 };
 
 namespace detail {
@@ -31,6 +39,8 @@ class TaskCalls {
   int uncancel() const { return task().uncancel(); }
   std::string get_name() const { return task().name(); }
   void set_name(std::string name) const { task().set_name(std::move(name)); }
+  /// The context that the task runs in, itself: what is set through it shows in the task.
+  Context get_context() const { return Context(Ref<ContextObject>(&task().context.object())); }
   /// What the task waits on; empty if it is ready, running or done.
   AnyFuture waiting_on() const { return AnyFuture(Ref<FutureState>(task().waiting_on())); }
 
@@ -74,7 +84,8 @@ Task<std::invoke_result_t<std::decay_t<Fn>&>> EventLoop::create_task(Fn&& fn, co
   auto* task = new detail::TaskOf<R, std::decay_t<Fn>>(core_for("create_task()"), std::forward<Fn>(fn), where);
   auto state = detail::Ref<detail::FutureState>::adopt(task);
   if (!options.name.empty()) task->set_name(options.name);
-  detail::start_task(*task);
+  if (options.context) task->context.share(options.context->object());
+  options.eager_start ? detail::start_task_eagerly(*task) : detail::start_task(*task);
   return Task<R>(std::move(state));
 }
 template <class Fn>

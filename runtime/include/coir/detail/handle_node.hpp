@@ -10,6 +10,7 @@
 
 #include <coir/clock.hpp>
 #include <coir/detail/assert.hpp>
+#include <coir/detail/context_slot.hpp>
 #include <coir/detail/recycler.hpp>
 #include <coir/source_location.hpp>
 
@@ -55,6 +56,7 @@ class COIR_EXPORT HandleNode : public Recycled {
   HandleNode* previous = nullptr;     // valid in a future's callback list
   FutureState* future = nullptr;      // the future whose callback this is; counted once the callback is scheduled
   const char* name = nullptr;         // literal; null: unnamed
+  ContextSlot context;                // current while this runs
   std::uint32_t refs = 1;
   const Role role;
   bool shared = false;                // set before the node is published, never changed

@@ -42,6 +42,11 @@ class COIR_EXPORT TaskState : public FutureState, public HandleNode {
   /// Null: "Task-<id>".
   const char* name_for_signal_handler() const noexcept { return name_ ? name_->c_str() : nullptr; }
   FutureState* waiting_on() const noexcept { return waiting_on_; }
+  void each_awaited(const AwaitedVisitor& visit) const override {
+    if (waiting_on_ != nullptr) visit(*waiting_on_);
+  }
+  /// The next one in the loop's list of unfinished tasks.
+  const TaskState* newer() const noexcept { return newer_; }
   std::uint64_t id() const noexcept { return id_; }
   SourceLocation created_at() const noexcept { return FutureState::where(); }
 
@@ -78,10 +83,14 @@ class COIR_EXPORT TaskState : public FutureState, public HandleNode {
   int cancel_requests_ = 0;
   bool must_cancel_ = false;  // T4
   bool passed_on_ = false;    // T5
+  bool passing_cancel_ = false;  // while cancel() of what this waits on runs
 };
 
-/// The task whose step runs on this thread; null in a callback and outside of a loop.
+/// The task whose step runs on this thread and may await; null in a callback and outside of a loop.
 extern COIR_EXPORT COIR_TLS TaskState* current_task;
+
+/// The same inside a NoAwait scope, too, where current_task is null so that every await fails.
+COIR_EXPORT TaskState* running_task() noexcept;
 
 /// Suspends the running task until `awaited` is done. Throws CancelledError if the task was cancelled meanwhile.
 COIR_EXPORT void suspend_until_done(FutureState& awaited, TaskState& task);
@@ -89,6 +98,10 @@ COIR_EXPORT void suspend_until_done(FutureState& awaited, TaskState& task);
 COIR_EXPORT void yield_once(TaskState& task);
 /// Puts the first step of a new task on the ready queue. Takes the loop's reference (T3).
 COIR_EXPORT void start_task(TaskState& task);
+/// Runs the first step at once, on a fiber of its own, up to where the task first suspends or ends. If the loop is not
+/// running: as start_task().
+/// Errors    UsageError (wrong_thread) if the loop runs on another thread; KeyboardInterrupt and SystemExit of the step
+COIR_EXPORT void start_task_eagerly(TaskState& task);
 /// Explains why `awaited` cannot be awaited here.
 [[noreturn]] COIR_EXPORT void throw_cannot_await(const FutureState& awaited);
 /// The running task, or a UsageError that names `call`.
