@@ -89,13 +89,12 @@ TEST_F(TaskGroupCancelTest, ErrorsOfTheCleanUpOfAnInnerGroupAreAGroupInTheOuterO
 
 // CPython: test_taskgroups.py, test_taskgroup_15.
 TEST_F(TaskGroupCancelTest, AFailureDuringTheCleanUpOfACancelledBlockIsThrownInstead) {
-  const auto group = [&] {
+  cancel_at({100ms}, [&] {
     task_group([&](TaskGroup& group) {
       group.create_task(crash(300ms));
       slow_to_end("body", 500ms)();
     });
-  };
-  cancel_at({100ms}, group);
+  });
   // The failure cancels the block's task once more: its clean-up is cut short.
   EXPECT_EQ(events, (Trace{"100 body cancelled", "300 group(Boom: child)"}));
 }

@@ -147,7 +147,9 @@ TEST_F(TaskGroupChildrenTest, ForgetsChildrenThatEnded) {
       for (int i = 0; i < 10; ++i) {
         sleep(100ms);
         group.create_task([] { sleep(300ms); });
-        if (i == 5) EXPECT_LT(group.size(), 5U);
+        if (i == 5) {
+          EXPECT_LT(group.size(), 5U);
+        }
       }
       EXPECT_EQ(group.size(), 4U);  // the first of them ends in this millisecond
       sleep(1350ms);
