@@ -62,7 +62,7 @@ void QueueCore::join() {
   require_task("Queue.join()");
   if (unfinished_ == 0) return;
   Waiter waiter(joiners_);
-  waiter.wait();
+  waiter.wait(Waiter::Needs::wake_up);  // the queue may go once its work is done
 }
 
 void QueueCore::shut_down(std::size_t drained) noexcept {
