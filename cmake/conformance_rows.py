@@ -40,7 +40,7 @@ NAME = r"(?:\w+\.)?test_\w+"
 CITATION = re.compile(rf"CPython: (test_\w+\.py, {NAME}(?:[,;] (?:test_\w+\.py, )?{NAME})*)")
 LOOSE = re.compile(rf"\b{NAME}\b(?!\.(?:py|cpp|hpp)\b)")
 STATEMENT = re.compile(r"\b(?:TG|IO|[LFTSGWEKQRX])\d+\b")
-TEST = re.compile(r"TEST(?:_F|_P)?\((\w+), (\w+)\)")
+TEST = re.compile(r"(?:TYPED_TEST|TEST(?:_F|_P)?)\((\w+), (\w+)\)")
 OURS = re.compile(r"`(\w+\.\w+)`")
 
 problems = []
@@ -103,7 +103,7 @@ def citations_of(root):
                 current.statements.update(STATEMENT.findall(" ".join(head)))
                 inside = [comment[1]] if comment else []
                 declaration = ""
-            elif re.match(r"TEST(_F|_P)?\(", declaration) and ")" not in declaration:
+            elif re.match(r"(?:TYPED_TEST|TEST(_F|_P)?)\(", declaration) and ")" not in declaration:
                 continue  # goes on in the next line
             else:
                 declaration = ""
