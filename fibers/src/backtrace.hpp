@@ -10,8 +10,7 @@
 namespace coir::fibers {
 
 /// Writes an address inside each call on the stack of `fiber`, innermost first, up to `capacity`, and returns how many.
-/// Of a suspended fiber they begin with the function that contains the switch. None: fewer than 16 KiB of its stack are
-/// free.
+/// Of a suspended fiber the first is in the function that contains the switch. None: less than 16 KiB of it are free.
 ///
 /// A suspended fiber does the walk itself: it is entered by Boost's resume_with(), whose function unwinds what is below
 /// it and jumps straight back. That needs neither Boost's layout of saved registers nor an unwinder that starts

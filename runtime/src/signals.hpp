@@ -16,9 +16,7 @@ namespace coir::detail {
 /// any number of signals that arrive before the loop comes to it.
 ///
 /// G1  Counted by the process's table while it is installed there, and by the inbox or the ready queue while it is
-/// posted.
-///     Taking it out of the table waits for signal handlers that are at it on other threads, so they never see a dead
-///     one.
+///     posted. Taking it out of the table waits for signal handlers that are at it on other threads: none sees a dead one.
 /// G2  posted_ is cleared before deliver(): a signal that arrives from then on posts it again, so none is lost.
 class SignalNode : public HandleNode {
  public:

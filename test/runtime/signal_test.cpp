@@ -57,8 +57,8 @@ TEST_F(SignalTest, DestroysTheCallableOfARefusedHandler) {
   EXPECT_TRUE(destroyed);
 }
 
-// CPython: test_unix_events.py, test_remove_signal_handler, test_remove_signal_handler_2; test_events.py,
-// test_add_signal_handler.
+// CPython: test_unix_events.py, test_remove_signal_handler, test_remove_signal_handler_2.
+// CPython: test_events.py, test_add_signal_handler.
 TEST_F(SignalTest, RemovingTellsWhetherThereWasOneAndRestoresTheDefaultAction) {
   for (const int sig : {SIGHUP, SIGINT}) {
     EXPECT_FALSE(loop().remove_signal_handler(sig));

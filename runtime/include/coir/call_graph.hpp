@@ -38,24 +38,23 @@ struct FutureCallGraph {
 /// when a wait ends, however it ends.
 ///
 /// Shape     `depth` innermost calls of the running task are left out. `limit` calls of each task are kept: the
-/// innermost
-///           ones, with a negative limit the outermost; 0: none, and no stack is walked.
+///           innermost ones, with a negative limit the outermost; 0: none, and no stack is walked.
 /// Suspends  never
 /// Errors    UsageError: no_running_loop without a future and a loop; wrong_thread if the future's loop runs on another
 ///           thread
 /// Cost      O(tasks of the loop), and get_stack() of each task in the graph
-/// Source    CPython 3.14 graph.py capture_call_graph. There the edges are kept by every await, and a wait() is left
-/// out of
-///           the graph: what it waits for is awaited by the task.
+/// Source    CPython 3.14 graph.py capture_call_graph. There every await keeps the edges up to date, and a wait() is
+///           left out: what it waits for is awaited by the task.
 COIR_EXPORT FutureCallGraph capture_call_graph(const AnyFuture& future = {}, int depth = 0,
                                                std::optional<int> limit = {});
 
-/// The same as text, several lines; empty outside a task without a future. Source: CPython 3.14 graph.py
-/// format_call_graph
+/// The same as text, several lines; empty outside a task without a future.
+/// Source    CPython 3.14 graph.py format_call_graph
 COIR_EXPORT std::string format_call_graph(const AnyFuture& future = {}, int depth = 0, std::optional<int> limit = {});
 COIR_EXPORT std::string format_call_graph(const FutureCallGraph& graph);
 
-/// Writes it to standard output, or to `out`. Source: CPython 3.14 graph.py print_call_graph
+/// Writes it to standard output, or to `out`.
+/// Source    CPython 3.14 graph.py print_call_graph
 COIR_EXPORT void print_call_graph(const AnyFuture& future = {}, int depth = 0, std::optional<int> limit = {});
 COIR_EXPORT void print_call_graph(std::ostream& out, const AnyFuture& future = {}, int depth = 0,
                                   std::optional<int> limit = {});

@@ -21,7 +21,7 @@ struct StackFrame {
   unsigned line = 0;
 };
 
-/// `File "server.cpp", line 42, in serve()`; without what is not known.
+/// `File "server.cpp", line 42, in serve`; without what is not known.
 COIR_EXPORT std::string to_string(const StackFrame& frame);
 
 }  // namespace coir
