@@ -208,6 +208,7 @@ const Operations& all_operations() {
     add_contexts(all);
     add_groups(all);
     add_locks(all);
+    add_queues(all);
     return all;
   }();
   return operations;

@@ -18,6 +18,7 @@ Trace run_program(std::string_view source) {
   run_until_stalled(world.loop);
   world.emit_end();
   emit_locks(world);
+  emit_queues(world);
   Trace trace = std::move(world.trace);
   if (!all_tasks(world.loop).empty()) {
     // The stacks that leak have locals in lines of locks and queues, so those must stay.

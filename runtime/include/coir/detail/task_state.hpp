@@ -42,13 +42,14 @@ class COIR_EXPORT TaskState : public FutureState, public HandleNode {
   /// Null: "Task-<id>".
   const char* name_for_signal_handler() const noexcept { return name_ ? name_->c_str() : nullptr; }
   FutureState* waiting_on() const noexcept { return waiting_on_; }
+  /// The next one in the loop's list of unfinished tasks.
+  const TaskState* newer() const noexcept { return newer_; }
   std::uint64_t id() const noexcept { return id_; }
   SourceLocation created_at() const noexcept { return FutureState::where(); }
   void each_awaited(const AwaitedVisitor& visit) const override {
     if (waiting_on_ != nullptr && !waiting_on_->done()) visit(*waiting_on_);
   }
   fibers::Fiber* fiber() const noexcept { return fiber_; }
-  const TaskState* newer() const noexcept { return newer_; }
 
   using FutureState::release;
   using FutureState::retain;
