@@ -31,8 +31,8 @@ class UserSignal final : public SignalNode {
     callback_ = std::move(callback);
   }
   void deliver() override {
-    const Ref<HandleNode> running = callback_;  // it may remove or replace itself
-    if (running) running->invoke();
+    const Ref<HandleNode> kept = callback_;  // it may remove or replace itself
+    if (kept) kept->invoke();
   }
   void uninstalled() noexcept override { callback_ = {}; }
 
