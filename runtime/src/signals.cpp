@@ -32,8 +32,8 @@ class UserSignal final : public SignalNode {
     callback_ = std::move(callback);
   }
   void deliver() override {
-    const Ref<HandleNode> called = callback_;  // it may remove or replace itself
-    if (called) called->invoke();
+    const Ref<HandleNode> kept = callback_;  // it may remove or replace itself
+    if (kept) kept->invoke();
   }
   void uninstalled() noexcept override { callback_ = {}; }
 

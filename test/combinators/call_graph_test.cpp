@@ -188,8 +188,7 @@ TEST_F(CallGraphTest, StacksGoThroughPlainFunctionsToTheCombinator) {
     EXPECT_EQ(position("coir::await"), std::string::npos) << text;
     EXPECT_EQ(position("in coir::detail"), std::string::npos) << text;
     EXPECT_EQ(position("in std::"), std::string::npos) << text;
-    EXPECT_LT(position("TestBody::<lambda>::<lambda>::<lambda>\n"), position("in coir::timeout<...>\n")) << text;
-    EXPECT_NE(position("in coir::timeout<...>\n"), std::string::npos) << text;
+    EXPECT_NE(position("_Test::TestBody::<lambda>::<lambda>"), std::string::npos) << text;
     gate.set_result();
     await(waiter);
   });

@@ -47,7 +47,7 @@ class TaskCalls {
   void set_name(std::string name) const { task().set_name(std::move(name)); }
   /// The context that the task runs in, itself: what is set through it shows in the task.
   Context get_context() const { return Context(Ref<ContextObject>(&task().context.object())); }
-  /// What the task waits on; empty if it is ready, running or done.
+  /// What the task waits on, or has been woken by and not seen yet; empty if it yields, runs, or is done.
   AnyFuture waiting_on() const { return AnyFuture(Ref<FutureState>(task().waiting_on())); }
   /// The calls that the task is in, outermost first, all of them on its own stack: plain functions too, not those of coir
   /// at both ends, nor how it calls back. Before its first step: its callable, at its creation. Done: none. When less than 16 KiB of its stack
