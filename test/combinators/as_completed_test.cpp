@@ -284,5 +284,53 @@ TEST_F(AsCompletedTest, ValuesMayBeMoveOnly) {
   });
 }
 
+TEST_F(AsCompletedTest, NextGivesTheValuesOneByOne) {
+  run([&] {
+    auto all = as_completed(std::vector{create_task(worker("slow", 20ms, 2)), create_task(worker("fast", 10ms, 1))});
+    EXPECT_EQ(all.next(), 1);
+    EXPECT_EQ(elapsed_ms(), 10);
+    EXPECT_EQ(all.next(), 2);
+    EXPECT_EQ(elapsed_ms(), 20);
+    EXPECT_THROW(all.next(), std::out_of_range);
+  });
+}
+
+TEST_F(AsCompletedTest, NextThrowsTheFailureOfThatFutureAndGoesOn) {
+  run([&] {
+    auto all = as_completed(std::vector{failed_future("x"), done_future(7)});
+    EXPECT_EQ(ending_of([&] { all.next(); }), "Boom: x");
+    EXPECT_EQ(all.next(), 7);
+  });
+}
+
+TEST_F(AsCompletedTest, NextMovesValuesThatCannotBeCopied) {
+  run([&] {
+    auto all = as_completed(std::vector{create_task([] { return std::make_unique<int>(5); })});
+    EXPECT_EQ(*all.next(), 5);
+  });
+}
+
+TEST_F(AsCompletedTest, TasksThatCallNextAtTheSameTimeGetAFutureEach) {
+  run([&] {
+    auto all = as_completed(std::vector{create_task(worker("a", 10ms, 1)), create_task(worker("b", 20ms, 2))});
+    auto [first, second] = await(gather([&] { return all.next(); }, [&] { return all.next(); }));
+    EXPECT_EQ(first, 1);
+    EXPECT_EQ(second, 2);
+  });
+}
+
+TEST_F(AsCompletedTest, NextThrowsTimeoutErrorOnceForEachThatIsLate) {
+  run([&] {
+    auto slow = create_task(worker("slow", 1h, 2));
+    auto all = as_completed(std::vector{slow, create_task(worker("fast", 10ms, 1))}, 20ms);
+    EXPECT_EQ(all.next(), 1);
+    EXPECT_EQ(ending_of([&] { all.next(); }), "TimeoutError");
+    EXPECT_EQ(elapsed_ms(), 20);
+    EXPECT_THROW(all.next(), std::out_of_range);
+    slow.cancel();
+    sleep(0s);
+  });
+}
+
 }  // namespace
 }  // namespace coir::test
