@@ -365,6 +365,15 @@ TEST_F(WaitForTest, AnExpiredWaitLeavesNothingBehind) {
   });
 }
 
+// A cancelled gather fails with CancelledError, it is not cancelled() (G4).
+TEST_F(WaitForTest, AZeroDelayCancelsAGatherIntoATimeoutError) {
+  run([&] {
+    const auto pending = future<int>();
+    EXPECT_EQ(ending_of([&] { wait_for(gather(pending), 0s); }), "TimeoutError");
+    EXPECT_TRUE(pending.cancelled());
+  });
+}
+
 TEST_F(WaitForTest, NeedsATaskAndADuration) {
   EXPECT_THROW(wait_for(done_future(1), 1s), UsageError);
   EXPECT_THROW(wait_for([] {}, 0s), UsageError);

@@ -28,7 +28,7 @@ def run_program(block):
         loop.run_forever()
     except Stalled:
         pass
-    # CPython's recursion ends where a machine stack would overflow: a cycle of tasks that await each other is cancelled.
+    # CPython's recursion ended: a circle of tasks that await each other was cancelled.
     if world.refused or any("RecursionError" in line for line in world.trace):
         return None
     assert loop.iterations <= loop.iteration_limit, "a program without an end"

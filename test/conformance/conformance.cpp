@@ -2,8 +2,8 @@
 // Runs programs on coir.
 //
 //   conformance            reads programs from standard input, one a line, and writes their traces
-//   conformance --compare  reads programs with asyncio's traces, as in golden/; writes for each "same", "masked" and the
-//                          masks, or "different", both traces, and an empty line
+//   conformance --compare  reads programs with asyncio's traces, as in golden/; writes for each "same", "masked" and
+//                          the masks, or "different", both traces, and an empty line
 #include <iostream>
 #include <string>
 

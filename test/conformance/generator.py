@@ -14,7 +14,8 @@ weights = {
     "combinators": {"gather": 12, "wait": 8, "each": 7, "shield": 3},
     "timeouts": {"timeout": 12, "timeout_at": 5, "wait_for": 10, "reschedule": 5, "expired": 3},
     "locks": {
-        "race": 10, "acquire": 2, "release": 3, "with": 16, "locked": 2, "event_wait": 12, "event_set": 5, "event_clear": 3,
+        "race": 10, "acquire": 2, "release": 3, "with": 16, "locked": 2, "event_wait": 12, "event_set": 5,
+        "event_clear": 3,
         "event_is_set": 2, "condition": 12, "notify": 5, "condition_input": 2, "barrier_wait": 14, "barrier_reset": 1,
         "barrier_abort": 1, "barrier_state": 2,
     },
@@ -35,8 +36,8 @@ driving = {
     "combinators": {},
     "timeouts": {"reschedule": 1},
     "locks": {
-        "race": 10, "release": 4, "notify": 5, "event_set": 3, "event_clear": 2, "condition_input": 3, "barrier_wait": 3,
-        "barrier_reset": 1, "barrier_abort": 0.5,
+        "race": 10, "release": 4, "notify": 5, "event_set": 3, "event_clear": 2, "condition_input": 3,
+        "barrier_wait": 3, "barrier_reset": 1, "barrier_abort": 0.5,
     },
     "queues": {"race": 8, "put": 3, "get": 3, "put_nowait": 4, "get_nowait": 3, "task_done": 3, "shutdown": 1},
     "groups": {"group_spawn": 1},
@@ -85,7 +86,8 @@ class Generator:
             self.ingredients = ["core", *self.random.sample(self.ingredients[1:], self.random.randint(2, 4))]
         kinds = self.random.sample(kinds_of_locks, self.random.choice((1, 1, 2)))
         self.missing = set().union(*kinds_of_locks).difference(*kinds)
-        core_scale = {"combinators": 0.5, "timeouts": 0.5, "mixed": 0.5, "locks": 0.12, "queues": 0.15}.get(family, 0.25)
+        scales = {"combinators": 0.5, "timeouts": 0.5, "mixed": 0.5, "locks": 0.12, "queues": 0.15}
+        core_scale = scales.get(family, 0.25)
         self.weights = self.table(weights, core_scale)
         self.immediate_weights = {name: weight for name, weight in self.weights.items() if name in immediate}
         self.driving_weights = self.table(driving, 1)

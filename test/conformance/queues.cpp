@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Queues.
+#include <type_traits>
+
+#include <coir/lifo_queue.hpp>
+#include <coir/priority_queue.hpp>
 #include <coir/queue.hpp>
 
 #include "operations.hpp"
@@ -10,10 +14,13 @@ namespace {
 /// Calls it with the queue of that name.
 template <class Call>
 auto with_queue(World& world, const std::string& name, Call&& call) {
-  if (name == "q3") return call(world.thing<PriorityQueue<int>>(name, [] { return std::make_shared<PriorityQueue<int>>(2); }));
-  if (name == "q4") return call(world.thing<LifoQueue<int>>(name, [] { return std::make_shared<LifoQueue<int>>(2); }));
+  const auto made = [&]<class Made>(std::type_identity<Made>, std::size_t maxsize) -> Made& {
+    return world.thing<Made>(name, [&] { return std::make_shared<Made>(maxsize); });
+  };
+  if (name == "q3") return call(made(std::type_identity<PriorityQueue<int>>(), 2));
+  if (name == "q4") return call(made(std::type_identity<LifoQueue<int>>(), 2));
   const std::size_t maxsize = name == "q0" ? 1 : name == "q1" ? 2 : 0;
-  return call(world.thing<Queue<int>>(name, [&] { return std::make_shared<Queue<int>>(maxsize); }));
+  return call(made(std::type_identity<Queue<int>>(), maxsize));
 }
 
 Returned put(World& world, const std::string& me, const Node& node) {

@@ -85,7 +85,9 @@ std::string World::name_of(const AnyFuture& future) const {
   return found == slots.end() ? "?" : found->first;
 }
 
-std::string World::state(const Slot& slot) const { return describe_slot(slot, false, !slot.future.exception_retrieved()); }
+std::string World::state(const Slot& slot) const {
+  return describe_slot(slot, false, !slot.future.exception_retrieved());
+}
 
 std::string World::describe_slot(const Slot& slot, bool with_value, bool unretrieved) {
   std::string text;

@@ -31,11 +31,14 @@ detail::AwaitResult<A> wait_for(A&& awaitable, std::chrono::duration<Rep, Period
     return timeout(limit, [&]() -> T { return await(std::forward<A>(awaitable)); });
   }
   const Future<T> future = ensure_future(std::forward<A>(awaitable));
-  if (!future.done()) {
-    detail::cancel_and_wait(future);
-    if (future.cancelled()) throw TimeoutError();
+  const auto result = [&]() -> T { return detail::take_value<T>(future.state(), future.state().references() == 1); };
+  if (future.done()) return result();
+  detail::cancel_and_wait(future);
+  try {
+    return result();
+  } catch (const CancelledError&) {  // a gather is not cancelled() then: it fails with one
+    throw TimeoutError();
   }
-  return detail::take_value<T>(future.state(), future.state().references() == 1);
 }
 
 }  // namespace coir
