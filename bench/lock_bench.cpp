@@ -1,4 +1,4 @@
-// What a lock costs: a Lock and a Semaphore that nobody else wants, beside std::mutex; and handed over between two tasks.
+// What a Lock and a Semaphore cost: when nobody else wants them, beside std::mutex; handed over between two tasks.
 // SPDX-License-Identifier: MIT
 #include <coir/lock.hpp>
 #include <coir/run.hpp>
@@ -27,8 +27,8 @@ void uncontended(benchmark::State& state) {
   });
 }
 
-/// Two tasks that each hold it while the other gets in line: each acquire() of an iteration's two suspends and is woken by
-/// the other's release().
+/// Two tasks that each hold it while the other gets in line: each of an iteration's two lock() suspends, and is woken by
+/// the other's unlock().
 template <class Mutex>
 void hand_over(benchmark::State& state) {
   const bench::InRawSwitches ratio(state, 2);

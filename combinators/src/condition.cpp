@@ -30,7 +30,8 @@ void Condition::wait() {
   using Needs = detail::Waiter::Needs;
   const Needs needs = own_ ? Needs::object : Needs::wake_up;
   std::exception_ptr failure;
-  // In line until the lock is held, to learn whether the condition, which may go when it has notified all, is still there.
+  // In line until the lock is held, to learn whether the condition, which may go when it has notified all, is still
+  // there.
   detail::Waiter waiter(line_);
   lock.release();
   try {

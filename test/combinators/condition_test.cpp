@@ -210,7 +210,8 @@ TEST_F(ConditionTest, NotifyAllWakesAll) {
 TEST_F(ConditionTest, NotifyingWithoutTheLockIsAUsageError) {
   Condition condition;
   const auto created = "created at condition_test.cpp:" + std::to_string(__LINE__ - 1);
-  expect_usage_error(Reason::not_acquired, "Condition.notify() of the Condition " + created, [&] { condition.notify(); });
+  expect_usage_error(Reason::not_acquired, "Condition.notify() of the Condition " + created,
+                     [&] { condition.notify(); });
   expect_usage_error(Reason::not_acquired, "Condition.notify_all() of the Condition " + created,
                      [&] { condition.notify_all(); });
   expect_usage_error(Reason::not_acquired, "Lock.release()", [&] { condition.release(); });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tasks that contend for locks and are cancelled, in every turn and at random. A lost wake-up shows as a deadlock, which
-// run() reports with who waits on what.
+// Tasks that contend for locks and are cancelled, in every turn and at random. A lost wake-up shows as a deadlock,
+// which run() reports with who waits on what.
 #include "locks_test.hpp"
 
 #include <cstdlib>
@@ -316,7 +316,8 @@ TEST_F(LocksStressTest, ABarrierSurvivesACancellationInAnyTurn) {
 
 TEST_F(LocksStressTest, RandomContentionLosesNothing) {
   const char* given = std::getenv("COIR_TEST_SEED");
-  const auto seed = given != nullptr ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 0)) : std::random_device()();
+  const auto seed =
+      given != nullptr ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 0)) : std::random_device()();
   std::cout << "COIR_TEST_SEED=" << seed << '\n';
   for (std::uint32_t i = 0; i < 150 && !HasFailure(); ++i) {
     random_contention(seed + i);

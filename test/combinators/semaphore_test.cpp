@@ -239,12 +239,10 @@ TEST_F(SemaphoreTest, ABoundedOneIsNotReleasedTooOften) {
 // CPython: test_locks.py, SemaphoreTests.test_release_no_waiters.
 TEST_F(SemaphoreTest, IsUnlockedByRelease) {
   Semaphore semaphore;
-  run([&] {
-    semaphore.acquire();
-    EXPECT_TRUE(semaphore.locked());
-    semaphore.release();
-    EXPECT_FALSE(semaphore.locked());
-  });
+  semaphore.acquire();
+  EXPECT_TRUE(semaphore.locked());
+  semaphore.release();
+  EXPECT_FALSE(semaphore.locked());
 }
 
 // CPython: test_locks.py, SemaphoreTests.test_acquire_fifo_order.

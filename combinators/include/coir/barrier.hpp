@@ -15,14 +15,14 @@ namespace coir {
 ///     filling, draining --reset() with tasks inside--> resetting --all have left--> filling
 ///     any --abort()--> broken --reset()--> resetting, or filling if nobody is inside
 ///
-/// BA1  A task is inside from its arrival until wait() returns or throws. One that comes while the barrier is draining or
-///      resetting waits outside, until everybody has left.
+/// BA1  A task is inside from its arrival until wait() returns or throws. One that comes while the barrier is draining
+///      or resetting waits outside, until everybody has left.
 /// BA2  The tasks of one release get the numbers 0 to parties() - 1, each once, in order of arrival.
 ///
 /// Threads   One loop's, once a task has waited for it; a second loop gets a UsageError.
 /// Lifetime  Outlives the tasks that use it. Those that wait when it goes get a UsageError (destroyed_while_waiting).
-/// Source    CPython 3.13 locks.py Barrier. There the number is given on arrival, so that two tasks have the same one once
-///           a third has been cancelled (gh-155233); and there is `async with`, which here is a call of wait().
+/// Source    CPython 3.13 locks.py Barrier. There the number is given on arrival, so that two tasks have the same one
+///           once a third has been cancelled (gh-155233); and there is `async with`, which here is a call of wait().
 class COIR_EXPORT Barrier {
  public:
   /// Errors    std::invalid_argument for less than one party
@@ -31,22 +31,23 @@ class COIR_EXPORT Barrier {
   Barrier(const Barrier&) = delete;
   Barrier& operator=(const Barrier&) = delete;
 
-  /// Waits until parties() tasks are inside. Returns which of them this one is (BA2), so that one of them can do what is
-  /// to be done once: `if (barrier.wait() == 0) ...`.
+  /// Waits until parties() tasks are inside. Returns which of them this one is (BA2), so that one of them can do what
+  /// is to be done once: `if (barrier.wait() == 0) ...`.
   ///
   /// Suspends  Unless it is the last to arrive, or the barrier is broken.
-  /// Errors    BrokenBarrierError if the barrier is broken, or is aborted or reset before this task has left; UsageError
-  ///           outside a task or in a second loop, but only if it has to wait
-  /// Cancel    CancelledError; the others wait for one more. One that is cancelled in the turn in which the last arrives
-  ///           still counts as arrived.
+  /// Errors    BrokenBarrierError if the barrier is broken, or is aborted or reset before this task has left;
+  ///           UsageError outside a task or in a second loop, but only if it has to wait
+  /// Cancel    CancelledError; the others wait for one more. One that is cancelled in the turn in which the last
+  ///           arrives still counts as arrived.
   /// Cost      One future, recycled, for each time it is woken.
   /// Source    locks.py Barrier.wait
   std::size_t wait();
-  /// Empties the barrier: those inside get a BrokenBarrierError. Mends a broken one. Suspends: never; nor outside a task.
+  /// Empties the barrier: those inside get a BrokenBarrierError. Mends a broken one.
+  /// Suspends: never; needs no task.
   /// Source    locks.py Barrier.reset
   void reset() noexcept;
   /// Breaks the barrier: those who wait, and those who come later, get a BrokenBarrierError, until reset().
-  /// Suspends: never; nor outside a task. Source: locks.py Barrier.abort
+  /// Suspends: never; needs no task. Source: locks.py Barrier.abort
   void abort() noexcept;
 
   std::size_t parties() const noexcept { return parties_; }

@@ -23,13 +23,13 @@ namespace coir {
 ///     condition.notify();
 ///
 /// CO1  wait() leaves with the lock held, whatever ends it: the guard around it releases the lock once.
-/// CO2  A notification reaches a task that acts on it: one that leaves wait() by an exception wakes the next. So wait() may
-///      return although nobody has called notify(); look again, or let wait() do it with a predicate.
+/// CO2  A notification reaches a task that acts on it: one that leaves wait() by an exception wakes the next. So wait()
+///      may return although nobody has called notify(); look again, or let wait() do it with a predicate.
 ///
 /// Threads   One loop's, once a task has waited for it; a second loop gets a UsageError.
-/// Lifetime  Outlives the tasks that use it; one over another's Lock may go right after notify_all(), if the Lock stays.
-///           Those who still wait when it goes get a UsageError (destroyed_while_waiting), with that Lock held. A guard of
-///           a Condition that has gone is a use after free, like that of any mutex.
+/// Lifetime  Outlives the tasks that use it; one over another's Lock may go right after notify_all(), if the Lock
+///           stays. Those who still wait when it goes get a UsageError (destroyed_while_waiting), with that Lock held.
+///           A guard of a Condition that has gone is a use after free, like that of any mutex.
 /// Source    CPython 3.13 locks.py Condition
 class COIR_EXPORT Condition {
  public:
@@ -57,7 +57,8 @@ class COIR_EXPORT Condition {
   /// Cost      One future, recycled; a second one if the lock is not free then.
   /// Source    locks.py Condition.wait, which returns True
   void wait();
-  /// Waits until predicate() is true, which it may be at once; returns what it returned. It is called with the lock held.
+  /// Waits until predicate() is true, which it may be at once; returns what it returned. It is called with the lock
+  /// held.
   /// Errors    as wait(), and what predicate() throws. Suspends: if predicate() is false.
   /// Source    locks.py Condition.wait_for
   template <class Predicate>
@@ -69,7 +70,8 @@ class COIR_EXPORT Condition {
     }
   }
 
-  /// The same, as std::condition_variable_any has it. `held` must be a std::unique_lock of this condition or of its lock.
+  /// The same, as std::condition_variable_any has it. `held` must be a std::unique_lock of this condition or of its
+  /// lock.
   /// Errors    as above; UsageError (not_acquired) for one that does not own it, or owns another
   template <class Mutex>
   void wait(std::unique_lock<Mutex>& held) {

@@ -14,8 +14,8 @@ namespace coir {
 ///     Semaphore connections(10);
 ///     const std::scoped_lock permit(connections);   // or std::unique_lock, std::lock_guard
 ///
-/// SE1  Tasks get permits in the order in which they asked. release() gives the permit to the first in line at once, so it
-///      is not in value() any more; a task that is cancelled when it was given one already hands it on.
+/// SE1  Tasks get permits in the order in which they asked. release() gives the permit to the first in line at once, so
+///      it is not in value() any more; a task that is cancelled when it was given one already hands it on.
 /// SE2  value() is not negative; while it is positive nobody waits who is not about to run.
 ///
 /// Threads   One loop's, once a task has waited for it; a second loop gets a UsageError.
@@ -46,8 +46,8 @@ class COIR_EXPORT Semaphore {
   /// Adds `count` permits, for as many tasks in line. From any task, or outside of one.
   ///
   /// Suspends  never
-  /// Errors    UsageError (released_too_often), with nothing released, if value() would exceed a BoundedSemaphore's first
-  ///           value, or max(). std::invalid_argument for a negative count.
+  /// Errors    UsageError (released_too_often), with nothing released, if value() would exceed a BoundedSemaphore's
+  ///           first value, or max(). std::invalid_argument for a negative count.
   /// Source    locks.py Semaphore.release, BoundedSemaphore.release (ValueError); asyncio's takes no count
   void release(std::ptrdiff_t count = 1) {
     if (count < 0 || value_ > bound_ - count) [[unlikely]] throw_bad_release(count);

@@ -84,13 +84,13 @@ class COIR_EXPORT Waiter {
 
 /// Waiters in order of arrival.
 ///
-/// W1  Two lists: `woken_`, in order of waking, and `waiting_`, in order of arrival, some of them cancelled. A waiter is in
-///     exactly one of them from its construction to its destruction.
+/// W1  Two lists: `woken_`, in order of waking, and `waiting_`, in order of arrival, some of them cancelled. A waiter
+///     is in exactly one of them from its construction to its destruction.
 /// W2  Once somebody has waited, all others must wait in the same loop.
 ///
 /// Threads   The loop's.
-/// Source    CPython Lib/asyncio/locks.py and queues.py, the deques of futures; mixins.py, _LoopBoundMixin. There the list
-///           is one: woken waiters stay in front of it.
+/// Source    CPython Lib/asyncio/locks.py and queues.py, the deques of futures; mixins.py, _LoopBoundMixin. There the
+///           list is one: woken waiters stay in front of it.
 class COIR_EXPORT WaitLine {
  public:
   /// `kind` is a literal that names what is waited for in reports: "Lock.acquire()".
