@@ -8,7 +8,8 @@ demo_packages=(
   libboost1.81-dev libboost-context1.81-dev libspdlog-dev
   libcurl4-openssl-dev libxml2-dev libmicrohttpd-dev
   python3.11-doc  # the site that the demo checks
-  valgrind  # its header: a library built without it would stay so when test.sh comes later
+  # Headers that the library uses if they are there; built without them it would stay so when test.sh comes later.
+  valgrind libdw-dev
 )
 
 # The rest of what cmake/test.sh runs.
@@ -16,7 +17,6 @@ test_packages=(
   "${demo_packages[@]}"
   clang libclang-rt-14-dev llvm  # llvm: symbols in sanitizer reports of clang
   libgtest-dev libbenchmark-dev
-  libdw-dev  # names and lines in call graphs; optional
   python3 gdb git
 )
 

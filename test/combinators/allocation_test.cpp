@@ -1,59 +1,23 @@
 // SPDX-License-Identifier: MIT
-// What allocates nothing, and what is given back: counted by a global operator new of this program's own.
+// What queues and task groups allocate, and what they give back.
 #include <coir/lifo_queue.hpp>
 #include <coir/priority_queue.hpp>
 #include <coir/queue.hpp>
 
 #include "combinators_test.hpp"
 
+#include <allocation_counter.hpp>
+
 #include <array>
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <new>
 #include <optional>
 
-namespace {
-
-std::size_t allocations = 0;
-std::size_t outstanding = 0;
-bool out_of_memory = false;
-
-void* counted(std::size_t bytes) {
-  if (out_of_memory) throw std::bad_alloc();
-  void* memory = std::malloc(bytes != 0 ? bytes : 1);
-  if (memory == nullptr) throw std::bad_alloc();
-  ++allocations;
-  ++outstanding;
-  return memory;
-}
-
-void give_back(void* memory) noexcept {
-  if (memory != nullptr) --outstanding;
-  std::free(memory);
-}
-
-}  // namespace
-
-void* operator new(std::size_t bytes) { return counted(bytes); }
-void* operator new[](std::size_t bytes) { return counted(bytes); }
-void operator delete(void* memory) noexcept { give_back(memory); }
-void operator delete[](void* memory) noexcept { give_back(memory); }
-void operator delete(void* memory, std::size_t) noexcept { give_back(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { give_back(memory); }
-
 namespace coir::test {
 namespace {
 
-class CombinatorAllocationTest : public CombinatorTest {
- protected:
-  template <class Fn>
-  static std::size_t allocations_of(Fn&& fn) {
-    const std::size_t before = allocations;
-    fn();
-    return allocations - before;
-  }
-};
+class CombinatorAllocationTest : public CombinatorTest {};
 
 template <class Q>
 void use_without_waiting(Q& queue) {
@@ -119,9 +83,9 @@ TEST_F(CombinatorAllocationTest, AGroupThatLivesLongKeepsNothingOfItsChildren) {
         sleep(0s);
       };
       some();
-      const std::size_t before = outstanding;
+      const std::size_t before = allocations.outstanding;
       for (int round = 0; round < 100; ++round) some();
-      EXPECT_EQ(outstanding, before);
+      EXPECT_EQ(allocations.outstanding, before);
     });
   });
 }
@@ -161,10 +125,10 @@ TEST_F(CombinatorAllocationTest, NoChildOutlivesItsGroupWhenMemoryRunsOut) {
         child_ended = true;
       });
       sleep(0s);
-      out_of_memory = true;
+      allocations.refused = true;
       hoard.emplace();
     });
-    out_of_memory = false;
+    allocations.refused = false;
     EXPECT_TRUE(child_ended);
     EXPECT_FALSE(waited);  // it yields instead: there was no memory
   });

@@ -1,49 +1,19 @@
 // SPDX-License-Identifier: MIT
-// What the locks allocate, counted by a global operator new of this program's own.
+// What the locks allocate.
 #include "locks_test.hpp"
 
+#include <allocation_counter.hpp>
 #include <coir/detail/recycler.hpp>
 
-#include <cstdlib>
-#include <new>
-
-namespace {
-
-std::size_t allocations = 0;
-
-void* counted(std::size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes != 0 ? bytes : 1)) return memory;
-  throw std::bad_alloc();
-}
-
-}  // namespace
-
-void* operator new(std::size_t bytes) { return counted(bytes); }
-void* operator new[](std::size_t bytes) { return counted(bytes); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace coir::test {
 namespace {
 
 class LocksAllocationTest : public LocksTest {
  protected:
-  template <class Fn>
-  static std::size_t allocations_of(Fn&& fn) {
-    const std::size_t before = allocations;
-    fn();
-    return allocations - before;
-  }
   /// Nothing once the futures are recycled. A sanitizer's build recycles none: then one for each wait.
   static constexpr std::size_t steady(std::size_t waits) { return COIR_RECYCLE ? 0 : waits; }
 };
-
-TEST_F(LocksAllocationTest, TheCounterCounts) {
-  EXPECT_EQ(allocations_of([] { ::operator delete(::operator new(8)); }), 1U);
-}
 
 TEST_F(LocksAllocationTest, WhatNeedNotWaitNeitherSuspendsNorAllocates) {
   run([&] {

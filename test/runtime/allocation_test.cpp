@@ -1,41 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What allocates nothing, counted by a global operator new of this program's own.
+// What allocates nothing.
 #include "runtime_test.hpp"
 
-#include <cstdlib>
-#include <new>
+#include <allocation_counter.hpp>
 
-namespace {
-
-std::size_t allocations = 0;
-
-void* counted(std::size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes != 0 ? bytes : 1)) return memory;
-  throw std::bad_alloc();
-}
-
-}  // namespace
-
-void* operator new(std::size_t bytes) { return counted(bytes); }
-void* operator new[](std::size_t bytes) { return counted(bytes); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace coir::test {
 namespace {
 
-class AllocationTest : public RuntimeTest {
- protected:
-  template <class Fn>
-  static std::size_t allocations_of(Fn&& fn) {
-    const std::size_t before = allocations;
-    fn();
-    return allocations - before;
-  }
-};
+class AllocationTest : public RuntimeTest {};
 
 TEST_F(AllocationTest, TheCounterCounts) {
   EXPECT_EQ(allocations_of([] { ::operator delete(::operator new(8)); }), 1U);

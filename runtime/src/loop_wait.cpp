@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// Where a loop gets work from when nothing is ready: descriptors, timers, other threads. And what it does meanwhile:
+// give memory back, notice that nothing can ever come.
+#include <algorithm>
+
+#include <coir/errors.hpp>
+
+#include "deadlock.hpp"
+#include "loop_core.hpp"
+
+namespace coir::detail {
+namespace {
+
+// Memory of finished tasks' stacks: kept for the largest number in use during this and the previous period.
+constexpr auto memory_period = std::chrono::seconds(1);
+constexpr std::size_t always_kept_fibers = 16;
+// How long nothing must have happened before anybody asks whether anything ever can.
+constexpr auto deadlock_grace = std::chrono::milliseconds(100);
+constexpr std::size_t kept_bytes_per_fiber = std::size_t{16} << 10;
+
+}  // namespace
+
+void LoopCore::wait_for_work() {
+  timers.prune();
+  const std::optional<TimePoint> deadline = timers.next_deadline();
+  std::optional<Duration> timeout;
+  const TimePoint now = clock.now();
+  give_memory_back(now);
+  if (clock.is_virtual()) {
+    poller.wait(Duration::zero(), next);
+    if (!next.empty() || !inbox->empty()) return;  // time stands still while anything is ready
+    if (job_count == 0) {
+      if (deadline && clock.jump_to(*deadline)) return;
+      if (stop_when_stalled && poller.active() == 0) {
+        stalled = true;
+        stopping = true;
+        return;
+      }
+    }
+  } else {
+    if (deadline) timeout = *deadline - now;
+    timeout = limit_for_memory(timeout);
+    if (may_wait_for_ever()) timeout = timeout ? std::min<Duration>(*timeout, deadlock_grace) : deadlock_grace;
+  }
+  if (!inbox->before_sleep()) return;
+  if (poller.wait(timeout, next)) inbox->drain_wake_fd();
+  inbox->after_sleep();
+  turns_since_poll_ = 0;
+  handles_since_poll_ = 0;
+  if (!next.empty() || !inbox->empty()) {
+    examined_ = false;
+  } else if (may_wait_for_ever()) {
+    examined_ = true;
+    if (!is_only_thread()) return;
+    leaving = std::make_exception_ptr(DeadlockError(describe_deadlock(*this)));
+    update_host_only();
+  }
+}
+
+/// Tasks are left, and nothing that this loop knows of can wake one. Another thread might: that is asked last.
+bool LoopCore::may_wait_for_ever() const noexcept {
+  return !examined_ && detect_deadlocks && task_count != 0 && timers.empty() && poller.active() == 0 &&
+         job_count == 0 && signal_handlers == 0 && !clock.is_virtual();
+}
+
+void LoopCore::collect() {
+  if (poll_due()) {
+    poller.wait(Duration::zero(), next);
+    turns_since_poll_ = 0;
+    handles_since_poll_ = 0;
+  } else {
+    ++turns_since_poll_;
+  }
+  if (!inbox->empty()) next.append(inbox->take());
+  if (!timers.empty()) {
+    timers.prune();
+    timers.take_due(clock.now(), next);
+  }
+}
+
+void LoopCore::give_memory_back(TimePoint now) noexcept {
+  if (pool.idle_count <= always_kept_fibers || now - period_began_ < memory_period) return;
+  const std::size_t most = std::max(peak_before_, pool.peak);
+  peak_before_ = pool.peak;
+  pool.peak = pool.leased;
+  period_began_ = now;
+  fibers.trim(std::max(always_kept_fibers, most - pool.leased), kept_bytes_per_fiber);
+}
+
+std::optional<Duration> LoopCore::limit_for_memory(std::optional<Duration> timeout) const noexcept {
+  // Idle stacks are given back within two periods even if nothing happens any more; after that sleep is unbounded.
+  if (pool.idle_count <= always_kept_fibers) return timeout;
+  return timeout ? std::min<Duration>(*timeout, memory_period) : memory_period;
+}
+
+}  // namespace coir::detail

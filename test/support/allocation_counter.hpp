@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// Counts every operator new of the program that links allocation_counter.cpp.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+namespace coir::test {
+
+struct Allocations {
+  std::size_t made = 0;         // so far
+  std::size_t outstanding = 0;  // not given back
+  bool refused = false;         // from now on there is no memory
+};
+extern Allocations allocations;
+
+template <class Fn>
+std::size_t allocations_of(Fn&& fn) {
+  const std::size_t before = allocations.made;
+  std::forward<Fn>(fn)();
+  return allocations.made - before;
+}
+
+}  // namespace coir::test
