@@ -2,6 +2,7 @@
 #include "task_stack.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <iostream>
@@ -109,7 +110,9 @@ void require_own_thread(const LoopCore& loop, const char* call) {
 
 std::vector<StackFrame> frames_of(TaskState& task, std::optional<int> limit, int skip) {
   require_own_thread(task.loop(), "get_stack()");
+  const int saved = errno;  // reading symbols opens files
   std::vector<StackFrame> frames = all_frames_of(task);
+  errno = saved;
   frames.erase(frames.begin(), frames.begin() + std::clamp<std::ptrdiff_t>(skip, 0, std::ssize(frames)));
   if (!limit) return frames;
   const auto kept = std::min<std::ptrdiff_t>(std::abs(*limit), std::ssize(frames));

@@ -28,8 +28,9 @@ def run_program(block):
         loop.run_forever()
     except Stalled:
         pass
-    # CPython's recursion ended: a circle of tasks that await each other was cancelled.
-    if world.refused or any("RecursionError" in line for line in world.trace):
+    # CPython's recursion ended: a circle of tasks that await each other was cancelled. In its C code that may surface as a
+    # SystemError, "returned a result with an exception set".
+    if world.refused or any("RecursionError" in line or "SystemError" in line for line in world.trace):
         return None
     assert loop.iterations <= loop.iteration_limit, "a program without an end"
     pending = any(isinstance(slot, asyncio.Task) and not slot.done() for slot in world.slots.values())
