@@ -11,6 +11,14 @@ if(COIR_SANITIZE)
   # Everything, tests and examples included: a sanitizer sees only what is compiled with it.
   add_compile_options(-fsanitize=${COIR_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=${COIR_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # Tests ask for the macros of GCC; Clang has __has_feature() in their place.
+    if(COIR_SANITIZE MATCHES "address")
+      add_compile_definitions(__SANITIZE_ADDRESS__=1)
+    elseif(COIR_SANITIZE MATCHES "thread")
+      add_compile_definitions(__SANITIZE_THREAD__=1)
+    endif()
+  endif()
 endif()
 
 # coir_component(NAME HEADERS <header>... SOURCES <source>...)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "loop_core.hpp"
+#include "sanitizer.hpp"
 
 namespace coir::detail {
 namespace {
@@ -62,11 +63,7 @@ std::string describe_deadlock(const LoopCore& core) {
 }
 
 bool is_only_thread() noexcept {
-#if defined(__SANITIZE_THREAD__)
-  constexpr nlink_t threads = 2;  // ThreadSanitizer's own
-#else
-  constexpr nlink_t threads = 1;
-#endif
+  constexpr nlink_t threads = COIR_TSAN ? 2 : 1;  // ThreadSanitizer has one of its own
   struct stat tasks {};
   // A folder has one link from its name, one from itself, and one from each folder in it: those are the threads.
   return ::stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink <= 2 + threads;

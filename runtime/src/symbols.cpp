@@ -127,7 +127,14 @@ std::string demangle(const char* name) {
 }
 
 std::string plain_name(const std::string& demangled) {
-  return without_long_arguments(without_return_type(without_parameters(demangled)));
+  std::string name = without_long_arguments(without_return_type(without_parameters(demangled)));
+  // Clang marks functions that return a std::string: "read[abi:cxx11]".
+  for (std::size_t tag; (tag = name.find("[abi:")) != std::string::npos;) {
+    const std::size_t end = name.find(']', tag);
+    if (end == std::string::npos) break;
+    name.erase(tag, end + 1 - tag);
+  }
+  return name;
 }
 
 std::string offset_in_module(const void* address) {

@@ -296,10 +296,12 @@ TEST_F(ThreadsTest, ATaskThatIsCancelledArrivesAsCancelledErrorAndEndsCancelled)
 TEST_F(ThreadsTest, AStopTokenCancelsTheTaskAndTheFutureIsReadyAfterItsCleanUp) {
   EventLoop real;
   std::atomic<bool> cleaned_up = false;
+  std::latch begun(1);
   std::thread caller([&] {
     std::stop_source stop;
     auto future = run_coroutine_threadsafe(
         [&] {
+          begun.count_down();
           try {
             sleep(1h);
           } catch (const CancelledError&) {
@@ -309,6 +311,7 @@ TEST_F(ThreadsTest, AStopTokenCancelsTheTaskAndTheFutureIsReadyAfterItsCleanUp) 
           }
         },
         real, stop.get_token());
+    begun.wait();
     EXPECT_EQ(future.wait_for(1ms), std::future_status::timeout);
     stop.request_stop();
     EXPECT_THROW(future.get(), CancelledError);

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -77,6 +78,10 @@ class LoopTest : public ::testing::Test {
       loop_.reset();
     }
     EXPECT_EQ(reports, expected_reports);
+    // A thread of an executor may be about to let go of the last job, and with it of the loop's inbox.
+    for (int patience = 1000; open_descriptors() != descriptors_before_ && patience > 0; --patience) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     EXPECT_EQ(open_descriptors(), descriptors_before_) << "leaked descriptors";
   }
 
