@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Compares random programs of each family, 500 or COIR_PROGRAMS, from a seed that it prints. Exit status 77, which ctest reports as
-# skipped, where there is no CPython 3.13.
+# Compares random programs of each family, 500 or COIR_PROGRAMS, from a seed that it prints. Exit status 77, which ctest
+# reports as skipped, where there is no CPython 3.13.
 #
 # Usage: fresh.sh <the program `conformance`> <family>...
 set -euo pipefail
@@ -25,5 +25,5 @@ fi
 
 first=${COIR_SEED:-$(($(date +%s) * 2000))}
 echo "first seed $first; repeat with COIR_SEED=$first"
-exec "$python" "$here/compare.py" --coir "$conformance" --jobs "$(nproc)" --seeds "$first..$((first + ${COIR_PROGRAMS:-500}))" \
-  "${@/#/--family=}"
+exec "$python" "$here/compare.py" --coir "$conformance" --jobs "$(nproc)" \
+  --seeds "$first..$((first + ${COIR_PROGRAMS:-500}))" "${@/#/--family=}"
