@@ -29,6 +29,7 @@ LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
       poller(inbox->wake_fd()),
       fibers({.bytes = options.stack_bytes, .guard = options.stack_guard}),
       pool(fibers.impl()),
+      home(&pool.host),
       clock(options.clock != nullptr ? *options.clock : steady_clock()),
       shuffler(options.seed ? std::make_unique<std::mt19937_64>(*options.seed) : nullptr),
       eager_tasks(options.eager_tasks),
@@ -208,9 +209,12 @@ void LoopCore::run_callback(HandleNode& node) {
   }
   FutureState* const future = std::exchange(node.future, nullptr);
   // Nobody else holds the node: destroying it drops the callable, too, at one virtual call less.
-  const bool last = !node.shared && node.refs == 1;
-  if (!last && (!node.persistent || node.cancelled.load(std::memory_order_relaxed))) node.drop();
-  node.release();
+  if (!node.shared && node.refs == 1) {
+    node.destroy();
+  } else {
+    if (!node.persistent || node.cancelled.load(std::memory_order_relaxed)) node.drop();
+    node.release();
+  }
   if (future != nullptr) future->release();
 }
 
@@ -241,13 +245,15 @@ void LoopCore::start_eagerly(TaskState& task) {
   if (!begin_on_host(task)) return;  // for want of a stack
   if (tracer != nullptr) trace(TraceEvent::Kind::step_runs, &task);
   TaskState* const creating = current_task;
-  fibers::Fiber* const outer = std::exchange(eager_creator, pool.running);
+  fibers::Fiber* const outer = std::exchange(home, pool.running);
+  const bool nested = std::exchange(starting_eagerly, true);
   const bool was_leaving = leaving != nullptr;
   update_host_only();
   current_task = &task;
   switch_fiber(pool, *task.fiber_);
   current_task = creating;
-  eager_creator = outer;
+  home = outer;
+  starting_eagerly = nested;
   if (leaving != nullptr && !was_leaving) {
     const std::exception_ptr exception = std::exchange(leaving, nullptr);
     update_host_only();

@@ -39,7 +39,7 @@ extern COIR_TLS LoopCore* running_loop;
 ///     puts it back in front of next.
 /// C2  current_task is set from the switch to a task's fiber until that task suspends or ends, and null on the host.
 /// C3  host_only is set whenever a suspending task must return to the host: tracing, debug mode, a seed, an exception on
-///     its way out of the loop; or to the task or callback that started it eagerly, eager_creator.
+///     its way out of the loop; or to whoever has started it eagerly, who is `home` meanwhile.
 class LoopCore {
  public:
   LoopCore(EventLoop& of, const LoopOptions& options);
@@ -67,7 +67,7 @@ class LoopCore {
   void add_job(Job& job) noexcept;
   std::vector<AnyTask> tasks() const;
   void update_host_only() noexcept {
-    host_only = debug || tracer != nullptr || shuffler != nullptr || leaving != nullptr || eager_creator != nullptr;
+    host_only = debug || tracer != nullptr || shuffler != nullptr || leaving != nullptr || starting_eagerly;
   }
   /// Runs the first step of a task inside the call that creates it. Errors: what leaves run_forever() leaves here, too.
   void start_eagerly(TaskState& task);
@@ -93,12 +93,12 @@ class LoopCore {
   Poller poller;
   fibers::FiberPool fibers;
   fibers::FiberPool::Impl& pool;
+  fibers::Fiber* home;         // C3; where a task goes that cannot jump to another one
   Clock& clock;
   Tracer* tracer = nullptr;
   const std::unique_ptr<std::mt19937_64> shuffler;  // LoopOptions::seed; null: order of becoming ready
   ExceptionHandler exception_handler;
   std::shared_ptr<Executor> executor;  // made at first use; shared with the thread that shuts it down
-  fibers::Fiber* eager_creator = nullptr;  // C3; null unless a first step runs inside create_task()
   std::exception_ptr leaving;  // KeyboardInterrupt or SystemExit that must leave run_forever()
   TaskState* oldest_task = nullptr;
   TaskState* newest_task = nullptr;
@@ -114,6 +114,7 @@ class LoopCore {
   bool stopping = false;
   bool host_only = false;      // C3
   bool eager_tasks;
+  bool starting_eagerly = false;  // a first step runs inside of create_task()
   bool detect_deadlocks;
   bool debug;
   bool executor_shut_down = false;
@@ -181,7 +182,7 @@ class LoopCore {
   }
   fibers::Fiber& go_to_host() noexcept {
     current_task = nullptr;
-    return eager_creator != nullptr ? *eager_creator : pool.host;
+    return *home;
   }
   /// False if no stack can be had; the host then tries again and fails the task with the reason.
   bool give_fiber(TaskState& task) noexcept;

@@ -88,7 +88,7 @@ class COIR_EXPORT ContextSlot {
 };
 
 /// Set by the first ContextVar::set() of the process, never reset: until then copying contexts is skipped.
-extern COIR_EXPORT std::atomic<bool> contexts_in_use;
+extern std::atomic<bool> contexts_in_use;  // not exported: read by this library alone, without a detour
 
 /// The slot of the task, else of the callback, else of the thread that runs.
 COIR_EXPORT ContextSlot& current_context() noexcept;
