@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <thread>
+
 namespace coir::test {
 namespace {
 
@@ -93,7 +95,11 @@ TEST_F(SigintTest, EndsTheSleepOfAnIdleLoop) {  // R2
   const pthread_t first_thread = ::pthread_self();
   Future<void> awaited;
   EXPECT_THROW(coir::run([&] {
-                 auto sent = get_running_loop().run_in_executor([&] { ::pthread_kill(first_thread, SIGINT); });
+                 auto sent = get_running_loop().run_in_executor([&] {
+                   // Until the loop sleeps. ThreadSanitizer may also lose a signal that interrupts a fiber.
+                   std::this_thread::sleep_for(50ms);
+                   ::pthread_kill(first_thread, SIGINT);
+                 });
                  awaited = get_running_loop().create_future<void>();
                  await(awaited);
                }),
