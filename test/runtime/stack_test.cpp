@@ -62,7 +62,7 @@ class StackTest : public CallStackTest {
 };
 
 TEST_F(StackTest, HasTheFramesOfNestedPlainFunctionsInOrder) {
-  if (!has_libdw) GTEST_SKIP();
+  if (!has_libdw) GTEST_SKIP() << "built without libdw";
   run([&] {
     const auto future = gate();
     auto task = create_task([&] { return shop::five_deep(future); });
@@ -80,7 +80,7 @@ TEST_F(StackTest, HasTheFramesOfNestedPlainFunctionsInOrder) {
 }
 
 TEST_F(StackTest, TellsFilesAndLines) {
-  if (!has_libdw) GTEST_SKIP();
+  if (!has_libdw) GTEST_SKIP() << "built without libdw";
   run([&] {
     const auto future = gate();
     const unsigned here = __LINE__ + 1;
@@ -98,7 +98,7 @@ TEST_F(StackTest, TellsFilesAndLines) {
 }
 
 TEST_F(StackTest, ShowsInlinedFunctions) {
-  if (!has_libdw) GTEST_SKIP();
+  if (!has_libdw) GTEST_SKIP() << "built without libdw";
   run([&] {
     const auto future = gate();
     auto task = create_task([&] { shop::calls_inlined(future); });
@@ -134,7 +134,7 @@ TEST_F(StackTest, WithoutDebugInformationExportedFunctionsHaveNames) {
 
 // CPython: test_tasks.py, test_get_stack.
 TEST_F(StackTest, TheRunningTaskSeesItsOwn) {
-  if (!has_libdw) GTEST_SKIP();
+  if (!has_libdw) GTEST_SKIP() << "built without libdw";
   run([&] {
     const std::function<void()> look = [&] {
       const Trace stack = names(coir::current_task().get_stack());
