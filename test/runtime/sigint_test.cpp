@@ -96,7 +96,8 @@ TEST_F(SigintTest, EndsTheSleepOfAnIdleLoop) {  // R2
   Future<void> awaited;
   EXPECT_THROW(coir::run([&] {
                  auto sent = get_running_loop().run_in_executor([&] {
-                   // Until the loop sleeps. Before that ThreadSanitizer now and then takes a signal and never runs its handler.
+                   // Until the loop sleeps. Before that ThreadSanitizer now and then takes a signal and never runs its
+                   // handler.
                    std::this_thread::sleep_for(50ms);
                    ::pthread_kill(first_thread, SIGINT);
                  });
