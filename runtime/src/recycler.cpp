@@ -3,7 +3,12 @@
 
 #include <utility>
 
-#include "sanitizer.hpp"
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#define COIR_MEMCHECK 1
+#else
+#define COIR_MEMCHECK 0
+#endif
 
 namespace coir::detail {
 
@@ -29,9 +34,12 @@ struct Reaper {
 
 thread_local Reaper reaper;
 
-bool checked_by_valgrind() noexcept {
-#if COIR_VALGRIND
-  return RUNNING_ON_VALGRIND != 0;
+/// Valgrind's other tools count or trace: they should see what runs without them.
+bool checked_by_memcheck() noexcept {
+#if COIR_MEMCHECK
+  const char probe = 0;
+  char bits = 0;
+  return VALGRIND_GET_VBITS(&probe, &bits, 1) != 0;  // 0 from every other tool, and without Valgrind
 #else
   return false;
 #endif
@@ -40,7 +48,7 @@ bool checked_by_valgrind() noexcept {
 }  // namespace
 
 void free_without_room(void* memory, std::size_t index) noexcept {
-  if (recycler.thread != Recycler::Thread::fresh || checked_by_valgrind()) return ::operator delete(memory);
+  if (recycler.thread != Recycler::Thread::fresh || checked_by_memcheck()) return ::operator delete(memory);
   recycler.thread = Recycler::Thread::enrolled;
   reaper.touch();
   for (std::size_t i = 0; i < Recycler::classes; ++i) {

@@ -27,7 +27,7 @@ namespace coir::detail {
 ///     built with a sanitizer, may free. A block's size is that of its class.
 /// K2  Each class keeps at most kept_bytes. A block freed on another thread than it was made on stays with that thread.
 /// K3  `room` is zero before the thread's first free, when the class is full, and for ever once the thread ends: then
-///     freeing takes the slow path. Under Valgrind it stays zero.
+///     freeing takes the slow path. Under Valgrind's Memcheck it stays zero.
 ///
 /// Cost      bench/await_bench create_future: 2.3 r, with glibc's malloc 4.1 r.
 struct Recycler {
