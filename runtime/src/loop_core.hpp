@@ -168,9 +168,29 @@ class LoopCore {
   }
   void take_step(TaskState& task) noexcept {
     current = task.HandleNode::next;
+    if (current != nullptr) prefetch_behind(*current);
     ++handles_since_poll_;
     task.queued = false;
     current_task = &task;
+  }
+  [[gnu::always_inline]] static void prefetch_behind(HandleNode& first) noexcept {
+    if (first.role == HandleNode::Role::task_step) {
+      if (const fibers::Fiber* fiber = static_cast<TaskState&>(first).fiber_) {
+        const auto* frame = static_cast<const std::byte*>(fiber->frame);
+        __builtin_prefetch(frame - 128, 1);
+        __builtin_prefetch(frame - 64, 1);
+        __builtin_prefetch(frame, 1);
+      }
+    }
+    if (HandleNode* second = first.next) {
+      if (HandleNode* third = second->next) {
+        __builtin_prefetch(third, 1);
+        __builtin_prefetch(&third->next, 1);
+      }
+      if (second->role == HandleNode::Role::task_step) {
+        if (const fibers::Fiber* fiber = static_cast<TaskState*>(second)->fiber_) __builtin_prefetch(fiber, 1);
+      }
+    }
   }
   [[gnu::always_inline]] fibers::Fiber& pick_next() noexcept {
     if (TaskState* task = next_step()) {

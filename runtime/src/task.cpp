@@ -141,7 +141,7 @@ COIR_RETURN_BY_JUMP void suspend_until_done(FutureState& awaited, TaskState& tas
 }
 
 COIR_RETURN_BY_JUMP void yield_once(TaskState& task) {
-  LoopCore& core = task.loop();
+  LoopCore& core = *running_loop;  // task.loop(), without a look into the task's cold half
   if (core.tracer != nullptr) [[unlikely]] core.trace(TraceEvent::Kind::yields, &task);
   core.schedule(task);
   core.leave_task();

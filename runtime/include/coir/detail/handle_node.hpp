@@ -31,7 +31,7 @@ class COIR_EXPORT HandleNode : public Recycled {
  public:
   enum class Role : std::uint8_t { callback, task_step };
 
-  HandleNode(Role is, SourceLocation created_at) noexcept : role(is), scheduled_at(created_at) {}
+  HandleNode(Role is, SourceLocation created_at) noexcept : scheduled_at(created_at), role(is) {}
   HandleNode(const HandleNode&) = delete;
   HandleNode& operator=(const HandleNode&) = delete;
 
@@ -52,11 +52,13 @@ class COIR_EXPORT HandleNode : public Recycled {
   virtual void drop() noexcept = 0;
   virtual void destroy() noexcept = 0;
 
-  HandleNode* next = nullptr;
-  HandleNode* previous = nullptr;     // valid in a future's callback list
-  FutureState* future = nullptr;      // the future whose callback this is; counted once the callback is scheduled
+  SourceLocation scheduled_at;
   const char* name = nullptr;         // literal; null: unnamed
   ContextSlot context;                // current while this runs
+  // From here on what every pass through a ready queue looks at, together with what a task adds: one or two cache lines.
+  FutureState* future = nullptr;      // the future whose callback this is; counted once the callback is scheduled
+  HandleNode* previous = nullptr;     // valid in a future's callback list
+  HandleNode* next = nullptr;
   std::uint32_t refs = 1;
   const Role role;
   bool shared = false;                // set before the node is published, never changed
@@ -66,7 +68,6 @@ class COIR_EXPORT HandleNode : public Recycled {
   bool running = false;
   bool persistent = false;            // a reader or writer: runs again and again, until it is removed
   std::atomic<bool> cancelled{false};
-  SourceLocation scheduled_at;
 
  protected:
   ~HandleNode() = default;

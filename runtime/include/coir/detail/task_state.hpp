@@ -76,15 +76,15 @@ class COIR_EXPORT TaskState : public FutureState, public HandleNode {
 
   fibers::Fiber* fiber_ = nullptr;             // T2
   FutureState* waiting_on_ = nullptr;          // T1; the awaiting frame holds a reference
+  int cancel_requests_ = 0;
+  bool must_cancel_ = false;     // T4
+  bool passed_on_ = false;       // T5
+  bool passing_cancel_ = false;  // while cancel() of what this waits on runs
   TaskState* newer_ = nullptr;                 // links of the loop's list of unfinished tasks
   TaskState* older_ = nullptr;
   std::unique_ptr<std::string> name_;          // null: "Task-<id>"
   std::unique_ptr<std::string> must_message_;  // of the cancel that set must_cancel_; null: empty
   std::uint64_t id_;
-  int cancel_requests_ = 0;
-  bool must_cancel_ = false;  // T4
-  bool passed_on_ = false;    // T5
-  bool passing_cancel_ = false;  // while cancel() of what this waits on runs
 };
 
 /// The task whose step runs on this thread and may await; null in a callback and outside of a loop.
