@@ -16,7 +16,8 @@ struct Walk {
   Fiber* asking;
   const void** addresses;
   std::size_t capacity;
-  const void* above;  // frames below this address are left out; null: none
+  std::uintptr_t above;  // frames up to this address are left out,
+  std::uintptr_t below;  // and those from this one on: they are on other stacks, which call_on_stack() has led to
   std::size_t count = 0;
 
   static _Unwind_Reason_Code visit(_Unwind_Context* context, void* to) {
@@ -24,7 +25,8 @@ struct Walk {
     int before_instruction = 0;
     const _Unwind_Ptr address = _Unwind_GetIPInfo(context, &before_instruction);
     if (address == 0 || walk.count == walk.capacity) return _URC_END_OF_STACK;
-    if (_Unwind_GetCFA(context) > reinterpret_cast<std::uintptr_t>(walk.above)) {
+    const std::uintptr_t frame = _Unwind_GetCFA(context);
+    if (frame > walk.above && frame <= walk.below) {
       // A return address is the instruction behind the call, which may belong to another line, or function.
       walk.addresses[walk.count++] = reinterpret_cast<const void*>(address - (before_instruction != 0 ? 0 : 1));
     }
@@ -35,7 +37,7 @@ struct Walk {
 
 namespace {
 
-constexpr std::ptrdiff_t free_bytes_needed = 16 << 10;  // unwinder 4 KiB, lazy binding 3 KiB, and margin
+constexpr std::uintptr_t free_bytes_needed = 16 << 10;  // unwinder 4 KiB, lazy binding 3 KiB, and margin
 
 /// Runs on the stack of `fiber`, on top of the switch that suspended it; returns into that switch, as if it had been
 /// resumed by whoever resumed this. Keeps nothing of a Walk behind the jump.
@@ -54,7 +56,6 @@ boost::context::fiber serve_walks(Fiber& fiber, boost::context::fiber asking) no
 }
 
 void walk_suspended(Fiber& fiber, Walk& walk) noexcept {
-  walk.above = fiber.frame;
   fiber.walk = &walk;
   sanitizer::before_jump(walk.asking->sanitizer, fiber.sanitizer, false);
   boost::context::fiber left =
@@ -72,11 +73,16 @@ std::optional<std::size_t> backtrace(FiberPool& pool, Fiber& fiber, const void**
                                      std::size_t capacity) noexcept {
   const int saved = errno;
   Fiber& running = pool.current();
-  Walk walk{&running, addresses, capacity, nullptr};
+  const auto limit = reinterpret_cast<std::uintptr_t>(fiber.stack.limit);
+  Walk walk{&running, addresses, capacity, limit, reinterpret_cast<std::uintptr_t>(fiber.stack.top)};
   if (&fiber == &running) {
     walk.run();
   } else if (fiber.frame != nullptr) {
-    if (static_cast<const std::byte*>(fiber.frame) - fiber.stack.limit < free_bytes_needed) return std::nullopt;
+    const auto frame = reinterpret_cast<std::uintptr_t>(fiber.frame);
+    if (frame > limit && frame <= walk.below) {  // else it is suspended in the middle of a call on the host's stack
+      if (frame - limit < free_bytes_needed) return std::nullopt;
+      walk.above = frame;
+    }
     walk_suspended(fiber, walk);
   }
   errno = saved;

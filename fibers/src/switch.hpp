@@ -11,6 +11,7 @@
 #include <boost/version.hpp>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <cxxabi.h>
 #include <new>
@@ -18,6 +19,7 @@
 
 #include <coir/detail/assert.hpp>
 
+#include "call_on_stack.hpp"
 #include "return_by_jump.hpp"
 #include "sanitizer.hpp"
 
@@ -71,6 +73,7 @@ struct FiberPool::Impl {
   Fiber* previous = nullptr;     // the fiber that the last jump left; valid from before the jump until it is recorded
   ExceptionState* exception_state = nullptr;  // of the thread; fetched by enter_thread(), fibers never migrate
   int* thread_errno = nullptr;
+  std::byte* host_stack = nullptr;  // below this the host's stack is free; valid while the host is suspended by leave_host()
   Fiber* idle = nullptr;         // LIFO
   std::size_t idle_count = 0;
   std::size_t leased = 0;
@@ -101,6 +104,25 @@ template <bool dying = false>
   sanitizer::after_jump(from.sanitizer, pool.previous->sanitizer);
   ::new (pool.previous->context) boost::context::fiber(std::move(left));
 }
+
+/// Jumps from the host to `to`, so that call_on_host_stack() may be used meanwhile.
+[[gnu::always_inline]] inline void leave_host(FiberPool::Impl& pool, Fiber& to) noexcept {
+#if COIR_CALL_ON_STACK
+  constexpr std::uintptr_t margin = 512;  // what the switch pushes, and a red zone
+  std::uintptr_t stack_pointer;
+  asm volatile("movq %%rsp, %0" : "=r"(stack_pointer));
+  pool.host_stack = reinterpret_cast<std::byte*>((stack_pointer - margin) & ~std::uintptr_t{15});
+#endif
+  switch_fiber(pool, to);
+}
+
+#if COIR_CALL_ON_STACK
+/// Runs function(argument), which must not throw, on the stack of the host while a fiber is running. It may switch to
+/// other fibers if they come back to the running one; not to the host.
+inline void call_on_host_stack(FiberPool::Impl& pool, void (*function)(void*), void* argument) noexcept {
+  coir_call_on_stack(argument, function, pool.host_stack);
+}
+#endif
 
 /// Takes an idle fiber or makes one.
 [[gnu::always_inline]] inline Fiber& acquire_fiber(FiberPool::Impl& pool, Entry entry, void* argument) {

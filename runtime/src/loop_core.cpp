@@ -75,7 +75,7 @@ void LoopCore::require_thread(const char* call) const {
     }
   }
   current_task = &task;
-  switch_fiber(pool, *task.fiber_);
+  leave_host(pool, *task.fiber_);
   COIR_ASSERT(current_task == nullptr, "C2: back on the host while a task is current");
 }
 
@@ -184,6 +184,35 @@ void LoopCore::watch_duration(HandleNode& node, TimePoint began) {
   if (owner == nullptr || took < owner->slow_callback_duration) return;
   logger()->warn("Executing {} took {:.3f} seconds: the loop stood still meanwhile; move what blocks to to_thread()",
                  describe(node), std::chrono::duration<double>(took).count());
+}
+
+/// Callbacks up to the next step, and the poll that comes before them.
+void LoopCore::serve() noexcept {
+  if (current == nullptr) begin_turn();
+  while (HandleNode* node = current) {
+    if (node->role == HandleNode::Role::task_step) return;
+    current = node->next;
+    ++handles_since_poll_;
+    run_callback(*node);
+    if (leaving != nullptr) [[unlikely]] return;
+  }
+}
+
+/// The same, called from the fiber of a task that has suspended or ended, on the host's stack: a callback may need far
+/// more than a task has, a poll has room for many events. False: it takes a switch to the host.
+bool LoopCore::serve_from_fiber() noexcept {
+#if COIR_CALL_ON_STACK
+  const fibers::ExceptionState& exceptions = *pool.exception_state;
+  // A callback does not see the exceptions that the task is handling.
+  if (exceptions.caught != nullptr || exceptions.uncaught != 0) return false;
+  current_task = nullptr;
+  const int saved = *pool.thread_errno;
+  fibers::call_on_host_stack(pool, [](void* core) { static_cast<LoopCore*>(core)->serve(); }, this);
+  *pool.thread_errno = saved;
+  return true;
+#else
+  return false;
+#endif
 }
 
 void LoopCore::run_callback(HandleNode& node) {

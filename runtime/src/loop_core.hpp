@@ -32,8 +32,8 @@ extern COIR_TLS LoopCore* running_loop;
 ///     timers, poller, inbox
 ///
 /// The scheduler is the queue, whichever stack is current: a suspending task takes the next entry itself and, if that is
-/// the step of another task, jumps straight to it. Callbacks, blocking, and everything out of the ordinary happen on the
-/// host's stack. The order is the same either way.
+/// the step of another task, jumps straight to it. Callbacks run on the host's stack, which the task calls into; for
+/// blocking and everything out of the ordinary it switches to the host. The order is the same either way.
 ///
 /// C1  While a turn runs, current holds exactly what was ready when it began and has not run; a turn that is left early
 ///     puts it back in front of next.
@@ -132,6 +132,8 @@ class LoopCore {
   void shuffle_steps();
   void collect();
   void run_current();
+  bool serve_from_fiber() noexcept;
+  void serve() noexcept;
   void run_callback(HandleNode& node);
   void run_step(TaskState& task);
   bool begin_on_host(TaskState& task) noexcept;
@@ -152,19 +154,27 @@ class LoopCore {
     return poller.active() != 0 && (turns_since_poll_ + 1 >= max_turns_without_poll ||
                                     handles_since_poll_ >= max_handles_without_poll || clock.is_virtual());
   }
-  /// The next entry if it can be switched to from a fiber: a step of a task that has a fiber, or can begin on one.
+  /// The next entry if it can be switched to from a fiber: a step of a task that has a fiber, or can begin on one. What
+  /// comes before it and can be done from here has been done.
   [[gnu::always_inline]] TaskState* next_step() noexcept {
-    if (host_only) return nullptr;
-    if (current == nullptr) {
-      // A poll wants 3 KiB for its events: on the host's stack, not on that of a task.
-      if (next.empty() || stopping || poll_due()) return nullptr;
-      begin_turn();
+    while (!host_only) {
+      if (current == nullptr) {
+        if (next.empty() || stopping) return nullptr;
+        if (poll_due()) [[unlikely]] {
+          if (!serve_from_fiber()) return nullptr;
+          continue;
+        }
+        begin_turn();
+        if (current == nullptr) return nullptr;
+      }
+      if (current->role == HandleNode::Role::task_step) [[likely]] {
+        auto& task = static_cast<TaskState&>(*current);
+        // A task cancelled before its first step ends without a fiber; that happens on the host.
+        return task.fiber_ != nullptr || !task.must_cancel_ ? &task : nullptr;
+      }
+      if (!serve_from_fiber()) return nullptr;
     }
-    HandleNode* node = current;
-    if (node == nullptr || node->role != HandleNode::Role::task_step) return nullptr;
-    auto& task = static_cast<TaskState&>(*node);
-    // A task cancelled before its first step ends without a fiber; that happens on the host.
-    return task.fiber_ != nullptr || !task.must_cancel_ ? &task : nullptr;
+    return nullptr;
   }
   void take_step(TaskState& task) noexcept {
     current = task.HandleNode::next;
