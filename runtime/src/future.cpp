@@ -10,13 +10,12 @@
 namespace coir {
 namespace detail {
 
-FutureState::FutureState(LoopCore& loop, SourceLocation where) noexcept : loop_(&loop), where_(where) {
-  loop.retain();
-}
+static_assert(std::is_base_of_v<LoopCount, LoopCore> && !std::is_polymorphic_v<LoopCore>, "see FutureState::count()");
 
-FutureState::~FutureState() {
+void LoopCount::delete_loop(LoopCount& loop) noexcept { static_cast<LoopCore&>(loop).destroy(); }
+
+void FutureState::drop_callbacks() noexcept {
   while (HandleNode* node = first_) remove_callback(*node);
-  loop_->release();
 }
 
 void FutureState::dispose() noexcept {

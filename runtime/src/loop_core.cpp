@@ -300,38 +300,44 @@ bool LoopCore::give_fiber(TaskState& task) noexcept {
   }
 }
 
-void LoopCore::execute(TaskState& task) noexcept {
-  std::exception_ptr failure;
-  bool cancelled = false;
-  std::string message;
-  try {
-    task.run_body();
-    if (task.must_cancel_) {  // cancelled in its last stretch: the result is lost, as in asyncio
-      cancelled = true;
-      if (task.must_message_) message = std::move(*task.must_message_);
-    }
-  } catch (const CancelledError& error) {
-    cancelled = true;
-    message = error.message();
-  } catch (const KeyboardInterrupt&) {
-    failure = leaving = std::current_exception();
-  } catch (const SystemExit&) {
-    failure = leaving = std::current_exception();
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  if (leaving != nullptr) update_host_only();
+void LoopCore::end_body(TaskState& task) noexcept {
   task.must_cancel_ = false;
   task.fiber_ = nullptr;
   remove_task(task);
-  if (cancelled) {
-    task.take_cancelled(std::move(message));
-  } else if (failure != nullptr) {
-    task.finish(std::move(failure));
-  } else {
-    task.finish();
+}
+
+[[gnu::always_inline]] inline void LoopCore::execute(TaskState& task) noexcept {
+  const auto leave_loop = [this, &task] {
+    leaving = std::current_exception();
+    update_host_only();
+    end_body(task);
+    task.finish(leaving);
+  };
+  bool returned = false;
+  try {
+    task.run_body();
+    returned = true;
+  } catch (const CancelledError& error) {
+    end_body(task);
+    task.take_cancelled(error.message());
+  } catch (const KeyboardInterrupt&) {
+    leave_loop();
+  } catch (const SystemExit&) {
+    leave_loop();
+  } catch (...) {
+    end_body(task);
+    task.finish(std::current_exception());
   }
-  if (tracer != nullptr) trace(TraceEvent::Kind::task_done, &task);
+  if (returned) [[likely]] {
+    const bool cancelled = task.must_cancel_;  // in its last stretch: the result is lost, as in asyncio
+    end_body(task);
+    if (cancelled) [[unlikely]] {
+      task.take_cancelled(task.must_message_ ? std::move(*task.must_message_) : std::string());
+    } else {
+      task.finish();
+    }
+  }
+  if (tracer != nullptr) [[unlikely]] trace(TraceEvent::Kind::task_done, &task);
   current_task = nullptr;
   task.FutureState::release();  // T3
 }
@@ -343,9 +349,10 @@ COIR_RETURN_BY_JUMP fibers::Fiber& LoopCore::run_tasks(void* first_task) noexcep
   for (;;) {
     core.execute(*task);
     task = core.next_step();
-    if (task == nullptr || task->fiber_ != nullptr) return core.pick_next();
-    // Not begun: it takes over this stack, which is the warmest there is, without any switch.
+    if (task == nullptr) return core.go_to_host();
     core.take_step(*task);
+    if (task->fiber_ != nullptr) return *task->fiber_;
+    // Not begun: it takes over this stack, which is the warmest there is, without any switch.
     task->fiber_ = &self;
     self.argument = task;
   }

@@ -40,14 +40,10 @@ extern COIR_TLS LoopCore* running_loop;
 /// C2  current_task is set from the switch to a task's fiber until that task suspends or ends, and null on the host.
 /// C3  host_only is set whenever a suspending task must return to the host: tracing, debug mode, a seed, an exception on
 ///     its way out of the loop; or to whoever has started it eagerly, who is `home` meanwhile.
-class LoopCore {
+class LoopCore : public LoopCount {
  public:
   LoopCore(EventLoop& of, const LoopOptions& options);
-
-  void retain() noexcept { ++refs_; }
-  void release() noexcept {
-    if (--refs_ == 0) delete this;
-  }
+  void destroy() noexcept { delete this; }  // for LoopCount, when nobody is left
 
   void run_forever();
   /// Errors    UsageError (loop_is_closed, loop_is_running) if run_forever() would refuse
@@ -140,6 +136,7 @@ class LoopCore {
   void run_watched(HandleNode& node);
   void watch_duration(HandleNode& node, TimePoint began);
   void execute(TaskState& task) noexcept;
+  void end_body(TaskState& task) noexcept;
   void give_memory_back(TimePoint now) noexcept;
   std::optional<Duration> limit_for_memory(std::optional<Duration> timeout) const noexcept;
 
@@ -203,12 +200,10 @@ class LoopCore {
     }
   }
   [[gnu::always_inline]] fibers::Fiber& pick_next() noexcept {
-    if (TaskState* task = next_step()) {
-      if (task->fiber_ == nullptr && !give_fiber(*task)) return go_to_host();
-      take_step(*task);
-      return *task->fiber_;
-    }
-    return go_to_host();
+    TaskState* const task = next_step();
+    if (task == nullptr || (task->fiber_ == nullptr && !give_fiber(*task))) return go_to_host();
+    take_step(*task);
+    return *task->fiber_;
   }
   fibers::Fiber& go_to_host() noexcept {
     current_task = nullptr;
@@ -228,7 +223,6 @@ class LoopCore {
   static std::mutex loops_mutex_;
   const void* next_loop_ = nullptr;
 
-  std::uint32_t refs_ = 1;
   unsigned turns_since_poll_ = 0;
   unsigned handles_since_poll_ = 0;
   bool examined_ = false;         // the present wait for nothing in particular is no deadlock

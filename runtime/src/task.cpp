@@ -14,24 +14,21 @@ namespace detail {
 
 COIR_TLS TaskState* current_task = nullptr;
 
-namespace {
+COIR_TLS TaskIds task_ids{0, 0};
 
-std::atomic<std::uint64_t> next_task_id{1};
+void TaskIds::draw_block() noexcept {
+  constexpr std::uint64_t block = 64;
+  static std::atomic<std::uint64_t> undrawn{1};
+  next = undrawn.fetch_add(block, std::memory_order_relaxed);
+  end = next + block;
+}
+
+namespace {
 
 /// Whether the running code is between a throw and its handler: destructors of frames that are being unwound.
 bool unwinding(const LoopCore& core) noexcept { return core.pool.exception_state->uncaught != 0; }
 
 }  // namespace
-
-TaskState::TaskState(LoopCore& loop, SourceLocation where)
-    : FutureState(loop, where),
-      HandleNode(Role::task_step, where),
-      id_(next_task_id.fetch_add(1, std::memory_order_relaxed)) {
-  is_task_ = true;
-  set_kind("Task");
-}
-
-TaskState::~TaskState() = default;
 
 void TaskState::invoke() { COIR_CHECK(false, "a task step is dispatched, not invoked"); }
 
@@ -119,7 +116,7 @@ void start_task_eagerly(TaskState& task) {
 }
 
 COIR_RETURN_BY_JUMP void suspend_until_done(FutureState& awaited, TaskState& task) {
-  LoopCore& core = task.loop();
+  LoopCore& core = *running_loop;  // task.loop(), without a look into the cold half of the task
   if (&awaited == &task) [[unlikely]] throw_cannot_await(awaited);
   if (core.tracer != nullptr) [[unlikely]] {
     core.trace(TraceEvent::Kind::blocks_on, &task, &awaited);

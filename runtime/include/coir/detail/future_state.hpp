@@ -27,6 +27,19 @@ class TaskState;
 
 using AwaitedVisitor = std::function<void(const FutureState&)>;
 
+/// The part of a LoopCore, its first one, that inline code needs: how many futures and EventLoops keep it alive.
+class LoopCount {
+ public:
+  void retain() noexcept { ++refs_; }
+  void release() noexcept {
+    if (--refs_ == 0) [[unlikely]] delete_loop(*this);
+  }
+
+ private:
+  COIR_EXPORT static void delete_loop(LoopCount& loop) noexcept;
+  std::uint32_t refs_ = 1;
+};
+
 /// The untyped half of a future: state, callbacks, failure.
 ///
 ///     pending --set_result--> finished with a value
@@ -45,13 +58,15 @@ class COIR_EXPORT FutureState : public Recycled {
  public:
   enum class State : std::uint8_t { pending, cancelled, finished };
 
-  FutureState(LoopCore& loop, SourceLocation where) noexcept;
+  FutureState(LoopCore& loop, SourceLocation where) noexcept : loop_(&loop), where_(where) { count().retain(); }
   FutureState(const FutureState&) = delete;
   FutureState& operator=(const FutureState&) = delete;
 
   void retain() noexcept { ++refs_; }
   void release() noexcept {
-    if (--refs_ == 0) dispose();
+    if (--refs_ != 0) return;
+    if (first_ != nullptr || unretrieved_) [[unlikely]] return dispose();
+    delete this;
   }
   std::uint32_t references() const noexcept { return refs_; }
 
@@ -109,11 +124,14 @@ class COIR_EXPORT FutureState : public Recycled {
   virtual const void* value_address() const noexcept { return nullptr; }
 
  protected:
-  virtual ~FutureState();
+  virtual ~FutureState() {
+    if (first_ != nullptr) [[unlikely]] drop_callbacks();
+    count().release();
+  }
   /// The last handle went while callbacks are listed. True: what will complete this future anyway has taken a reference,
   /// so that they run. Without an override they go with the future, which nobody can complete any more.
   virtual bool kept_by_source() noexcept { return false; }
-  /// The last reference went: reports an unretrieved failure (S3), then deletes.
+  /// The last reference went while there are callbacks or an unretrieved failure, which is reported (S3); then deletes.
   void dispose() noexcept;
   void complete(State state) noexcept;
   void set_cancel_message(std::string message);
@@ -127,7 +145,9 @@ class COIR_EXPORT FutureState : public Recycled {
   friend struct DebugLayout;
   template <class T>
   friend struct ValueAccess;
+  LoopCount& count() const noexcept { return *reinterpret_cast<LoopCount*>(loop_); }
   void schedule_callback(HandleNode& node) noexcept;
+  void drop_callbacks() noexcept;
   [[noreturn]] void throw_no_value();
   [[noreturn]] void throw_not_settable(const char* call) const;
 

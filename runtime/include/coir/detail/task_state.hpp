@@ -17,6 +17,20 @@ class Fiber;
 
 namespace coir::detail {
 
+/// Numbers of tasks, unique in the process and rising from 1. A thread draws them in blocks: an atomic increment for each
+/// task would cost as much as a switch.
+struct TaskIds {
+  std::uint64_t next;
+  std::uint64_t end;
+
+  std::uint64_t take() noexcept {
+    if (next == end) [[unlikely]] draw_block();
+    return next++;
+  }
+  COIR_EXPORT void draw_block() noexcept;
+};
+extern COIR_EXPORT COIR_TLS TaskIds task_ids;
+
 /// The untyped half of a task. Its base HandleNode is the step: linked into the ready queue when the task should run,
 /// and straight into the callback list of the future that it waits on. So awaiting and waking allocate nothing.
 ///
@@ -32,7 +46,11 @@ namespace coir::detail {
 /// Source    CPython Lib/asyncio/tasks.py, class Task; the loop's strong reference is ours.
 class COIR_EXPORT TaskState : public FutureState, public HandleNode {
  public:
-  TaskState(LoopCore& loop, SourceLocation where);
+  TaskState(LoopCore& loop, SourceLocation where)
+      : FutureState(loop, where), HandleNode(Role::task_step, where), id_(task_ids.take()) {
+    is_task_ = true;
+    set_kind("Task");
+  }
 
   bool cancel(std::string message) override;
   int cancelling() const noexcept { return cancel_requests_; }
@@ -65,7 +83,7 @@ class COIR_EXPORT TaskState : public FutureState, public HandleNode {
   void destroy() noexcept final {}
 
  protected:
-  ~TaskState() override;
+  ~TaskState() override = default;
 
  private:
   friend class LoopCore;
