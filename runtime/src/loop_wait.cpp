@@ -3,6 +3,7 @@
 // give memory back, notice that nothing can ever come.
 #include <algorithm>
 
+#include <coir/detail/recycler.hpp>
 #include <coir/errors.hpp>
 
 #include "deadlock.hpp"
@@ -79,17 +80,20 @@ void LoopCore::collect() {
 }
 
 void LoopCore::give_memory_back(TimePoint now) noexcept {
-  if (pool.idle_count <= always_kept_fibers || now - period_began_ < memory_period) return;
+  if (now - period_began_ < memory_period) return;
+  period_began_ = now;
+  recycler.trim();
+  if (pool.idle_count <= always_kept_fibers) return;
   const std::size_t most = std::max(peak_before_, pool.peak);
   peak_before_ = pool.peak;
   pool.peak = pool.leased;
-  period_began_ = now;
   fibers.trim(std::max(always_kept_fibers, most - pool.leased), kept_bytes_per_fiber);
 }
 
 std::optional<Duration> LoopCore::limit_for_memory(std::optional<Duration> timeout) const noexcept {
-  // Idle stacks are given back within two periods even if nothing happens any more; after that sleep is unbounded.
-  if (pool.idle_count <= always_kept_fibers) return timeout;
+  // Idle stacks are given back within two periods even if nothing happens any more, blocks within five; after that sleep
+  // is unbounded.
+  if (pool.idle_count <= always_kept_fibers && !recycler.has_excess()) return timeout;
   return timeout ? std::min<Duration>(*timeout, memory_period) : memory_period;
 }
 
