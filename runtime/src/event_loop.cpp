@@ -132,13 +132,14 @@ Handle EventLoop::schedule_threadsafe(detail::HandleNode* node, const char* name
 
 TimerHandle EventLoop::schedule_at(detail::TimerNode* node, const char* name) {
   NodeGuard guard(*node);
-  core_->require_open("call_at()");
+  if (checked_) [[unlikely]] check("call_at()");
   node->name = name;
   detail::copy_current_context(node->context);
-  TimerHandle handle{detail::Ref<detail::TimerNode>(node)};
   core_->timers.insert(*node);
   guard.dismiss();
-  if (core_->tracer != nullptr) core_->trace(TraceEvent::Kind::timer_added, nullptr, nullptr, name);
+  node->refs = 2;  // the heap's and the handle's
+  TimerHandle handle{detail::Ref<detail::TimerNode>::adopt(node)};
+  if (core_->tracer != nullptr) [[unlikely]] core_->trace(TraceEvent::Kind::timer_added, nullptr, nullptr, name);
   return handle;
 }
 
@@ -200,7 +201,6 @@ LoopStats EventLoop::stats() const {
   return {.turns = core_->turns,
           .tasks = core_->task_count,
           .timers = core_->timers.size(),
-          .cancelled_timers = core_->timers.cancelled(),
           .descriptors = core_->poller.active(),
           .external_work = core_->job_count,
           .fibers = core_->fibers.stats()};

@@ -8,7 +8,13 @@ namespace coir {
 void Handle::cancel() {
   if (!node_ || node_->cancelled.exchange(true, std::memory_order_acq_rel)) return;
   if (node_->shared) return;  // this may be another thread: the loop drops the callable when it comes to the node
-  if (node_->timed) static_cast<detail::TimerNode&>(*node_).loop->timers.note_cancelled();
+  if (node_->timed) {
+    auto& timer = static_cast<detail::TimerNode&>(*node_);
+    timer.loop->timers.remove(timer);
+    const auto keep = detail::Ref<detail::TimerNode>::adopt(&timer);  // the heap's reference; dropping may end this handle
+    timer.drop();
+    return;
+  }
   if (!node_->running) node_->drop();
 }
 

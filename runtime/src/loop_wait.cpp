@@ -22,7 +22,6 @@ constexpr std::size_t kept_bytes_per_fiber = std::size_t{16} << 10;
 }  // namespace
 
 void LoopCore::wait_for_work() {
-  timers.prune();
   const std::optional<TimePoint> deadline = timers.next_deadline();
   std::optional<Duration> timeout;
   const TimePoint now = clock.now();
@@ -73,10 +72,7 @@ void LoopCore::collect() {
     ++turns_since_poll_;
   }
   if (!inbox->empty()) next.append(inbox->take());
-  if (!timers.empty()) {
-    timers.prune();
-    timers.take_due(clock.now(), next);
-  }
+  if (!timers.empty()) timers.take_due(clock.now(), next);
 }
 
 void LoopCore::give_memory_back(TimePoint now) noexcept {

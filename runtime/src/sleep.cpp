@@ -19,10 +19,12 @@ class SleepState final : public FutureState, public TimerNode {
   }
 
   bool cancel(std::string message) override {
-    if (!done() && !cancelled_timer().exchange(true, std::memory_order_relaxed) && timed) {
-      TimerNode::loop->timers.note_cancelled();
+    const bool taken = FutureState::cancel(std::move(message));
+    if (timed) {
+      TimerNode::loop->timers.remove(*this);
+      TimerNode::release();  // the caller holds another reference: it asks this future to cancel
     }
-    return FutureState::cancel(std::move(message));
+    return taken;
   }
   void invoke() override {
     if (!done()) finish();
@@ -32,7 +34,6 @@ class SleepState final : public FutureState, public TimerNode {
 
  private:
   ~SleepState() override = default;
-  std::atomic<bool>& cancelled_timer() noexcept { return HandleNode::cancelled; }
 };
 
 }  // namespace

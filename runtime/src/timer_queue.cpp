@@ -1,72 +1,66 @@
 // SPDX-License-Identifier: MIT
 #include "timer_queue.hpp"
 
-#include <new>
+#include <algorithm>
+#include <utility>
 
 namespace coir::detail {
 
-void TimerQueue::discard(TimerNode& node) noexcept {
+void TimerQueue::grow() { quads_.resize(std::max<std::size_t>(16, quads_.size() * 2)); }
+
+/// Puts the entry at place i, or where it belongs below. The hole goes all the way down along the earliest children
+/// first: the entry was one of the last, and mostly belongs there.
+void TimerQueue::sink(std::size_t i, const Entry& entry) noexcept {
+  const std::size_t top = i;
+  for (;;) {
+    const std::size_t first = i * arity + 1;
+    if (first >= count_) break;
+    const std::size_t end = std::min(first + arity, count_);
+    std::size_t earliest = first;
+    for (std::size_t child = first + 1; child < end; ++child) {
+      if (at(child).earlier_than(at(earliest))) earliest = child;
+    }
+    place(i, at(earliest));
+    i = earliest;
+  }
+  while (i != top) {
+    const std::size_t parent = (i - 1) / arity;
+    if (!entry.earlier_than(at(parent))) break;
+    place(i, at(parent));
+    i = parent;
+  }
+  place(i, entry);
+}
+
+void TimerQueue::remove(TimerNode& node) noexcept {
+  const std::size_t hole = node.position;
+  COIR_ASSERT(node.timed && hole < count_ && at(hole).node == &node, "Q1: a timer that is not where it says");
   node.timed = false;
-  node.drop();
-  node.release();
-}
-
-void TimerQueue::sweep() {
-  const auto is_cancelled = [](const Entry& entry) { return entry.node->cancelled.load(std::memory_order_relaxed); };
-  std::vector<Entry> live;
-  std::vector<TimerNode*> gone;
-  live.reserve(heap_.size() - cancelled_);
-  gone.reserve(cancelled_);
-  for (const Entry& entry : heap_) {
-    if (is_cancelled(entry)) {
-      gone.push_back(entry.node);
-    } else {
-      live.push_back(entry);
-    }
-  }
-  heap_.clear();  // keeps its memory: pushing back less than there was cannot fail
-  for (const Entry& entry : live) heap_.push(entry);
-  cancelled_ = 0;
-  for (TimerNode* node : gone) discard(*node);
-}
-
-void TimerQueue::prune() noexcept {
-  if (heap_.size() > sweep_minimum && cancelled_ * 2 > heap_.size()) {
-    try {
-      sweep();
-    } catch (const std::bad_alloc&) {  // no memory to sweep with: nothing was touched, a later turn tries again
-    }
-  }
-  while (!heap_.empty() && heap_.top().node->cancelled.load(std::memory_order_relaxed)) {
-    TimerNode& node = *heap_.top().node;
-    heap_.pop();
-    --cancelled_;
-    discard(node);
+  const Entry last = at(--count_);
+  if (hole == count_) return;
+  if (hole != 0 && last.earlier_than(at((hole - 1) / arity))) {
+    rise(hole, last);
+  } else {
+    sink(hole, last);
   }
 }
 
-void TimerQueue::take_due(TimePoint now, NodeQueue& ready) {
-  while (!heap_.empty() && heap_.top().when <= now) {
-    TimerNode& node = *heap_.top().node;
-    heap_.pop();
-    if (node.cancelled.load(std::memory_order_relaxed)) {
-      --cancelled_;
-      discard(node);
-      continue;
-    }
-    node.timed = false;
+void TimerQueue::take_due(TimePoint now, NodeQueue& ready) noexcept {
+  while (!empty() && at(0).when <= now) {
+    TimerNode& node = *at(0).node;
+    remove(node);
     node.queued = true;
     ready.push(node);
   }
 }
 
 void TimerQueue::clear() noexcept {
-  while (!heap_.empty()) {
-    TimerNode& node = *heap_.top().node;
-    heap_.pop();
-    discard(node);
+  while (!empty()) {
+    TimerNode& node = *at(count_ - 1).node;
+    remove(node);
+    node.drop();
+    node.release();
   }
-  cancelled_ = 0;
 }
 
 }  // namespace coir::detail

@@ -154,7 +154,7 @@ TEST_F(TimeoutTest, ABlockInTimeIsLeftAloneAndSoIsTheTimer) {
       EXPECT_FALSE(scope.expired());
       EXPECT_GT(*scope.when(), loop().time());
     });
-    EXPECT_EQ(loop().stats().timers, loop().stats().cancelled_timers);
+    EXPECT_EQ(loop().stats().timers, 0U);
     sleep(20s);
   });
 }

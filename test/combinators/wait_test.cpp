@@ -239,7 +239,7 @@ TEST_F(WaitTest, ATimeoutOfZeroStillSuspendsTwoTurns) {
 TEST_F(WaitTest, ATimeoutThatIsNotReachedLeavesNoTimer) {
   run([&] {
     wait(std::vector{sleeper(1ms)}, {.timeout = 1h});
-    EXPECT_EQ(loop().stats().timers, loop().stats().cancelled_timers);
+    EXPECT_EQ(loop().stats().timers, 0U);
   });
   EXPECT_EQ(elapsed_ms(), 1);
 }

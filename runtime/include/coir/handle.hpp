@@ -32,8 +32,8 @@ class COIR_EXPORT Handle {
   detail::Ref<detail::HandleNode> node_;
 };
 
-/// A callback with a deadline. A cancelled timer is swept out of the heap later: when it comes up, or when more than
-/// half of a heap of over 100 timers is cancelled, as asyncio does.
+/// A callback with a deadline. cancel() takes it out of the loop's heap at once: O(log n), and constant for a deadline
+/// that is later than most, as a timeout's is. asyncio leaves it there and sweeps later.
 class COIR_EXPORT TimerHandle : public Handle {
  public:
   TimerHandle() noexcept = default;

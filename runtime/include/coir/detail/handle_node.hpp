@@ -80,6 +80,8 @@ class COIR_EXPORT TimerNode : public HandleNode {
       : HandleNode(Role::callback, created_at), loop(&owner), when(deadline) {}
   LoopCore* const loop;  // valid while `timed`
   const TimePoint when;
+  std::uint64_t sequence = 0;  // orders equal deadlines; valid while `timed`
+  std::size_t position = 0;    // in the heap; valid while `timed`
 
  protected:
   ~TimerNode() = default;
