@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <coir/gather.hpp>
 
+#include <functional>
+#include <memory>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -8,15 +11,75 @@
 
 namespace coir::detail {
 
+struct GatherLink::Callback final : HandleNode {
+  explicit Callback(GatherLink& of) noexcept : HandleNode(Role::callback, SourceLocation()), link(of) {}
+
+  void invoke() override {
+    FutureState& child = *future;
+    if (link.gather == nullptr) {
+      // What comes behind the failure that was passed on is dropped. If nobody held the gather long enough, a failed
+      // child reports its failure itself.
+      if (link.over) child.mark_retrieved();
+      return;
+    }
+    const Ref<FutureState> keep(link.gather);
+    link.gather->child_done(child, true);
+    if (keep->done()) link.kept = {};
+  }
+  void drop() noexcept override {}
+  void destroy() noexcept override { link.release(); }
+
+  GatherLink& link;
+  bool added = false;
+};
+
+GatherLink::Callback* GatherLink::callbacks() const noexcept {
+  static_assert(sizeof(GatherLink) % alignof(Callback) == 0 && alignof(Callback) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+  return std::launder(reinterpret_cast<Callback*>(const_cast<GatherLink*>(this) + 1));
+}
+
+Ref<GatherLink> GatherLink::create(const std::vector<AnyFuture>& children) {
+  for (const AnyFuture& child : children) {
+    if (&child.state().loop() != &children.front().state().loop()) {
+      throw std::invalid_argument("gather(): the futures belong to different loops: " + children.front().describe() +
+                                  ", " + child.describe());
+    }
+  }
+  void* const block = ::operator new(sizeof(GatherLink) + children.size() * sizeof(Callback));
+  auto link = Ref<GatherLink>::adopt(::new (block) GatherLink(children.size()));
+  Callback* const callbacks = static_cast<Callback*>(static_cast<void*>(static_cast<GatherLink*>(block) + 1));
+  for (std::size_t i = 0; i < children.size(); ++i) ::new (callbacks + i) Callback(*link);
+  for (std::size_t i = 0; i < children.size(); ++i) {
+    FutureState& child = children[i].state();
+    if (child.done()) continue;
+    // Given twice: nobody else can have added a callback since.
+    const auto* newest = static_cast<const void*>(child.newest_callback());
+    if (!std::less<>()(newest, static_cast<const void*>(callbacks)) &&
+        std::less<>()(newest, static_cast<const void*>(callbacks + i))) {
+      continue;
+    }
+    child.add_done_callback(callbacks[i], "gather");
+    callbacks[i].added = true;
+    link->retain();
+  }
+  return link;
+}
+
+void GatherLink::release() noexcept {
+  if (--refs_ != 0) return;
+  std::destroy_n(callbacks(), count_);
+  this->~GatherLink();
+  ::operator delete(this);
+}
+
+bool GatherLink::registered(std::size_t index) const noexcept { return callbacks()[index].added; }
+
 GatherFuture::GatherFuture(LoopCore& loop, SourceLocation where, bool return_exceptions,
-                           std::vector<AnyFuture> children, std::vector<std::size_t> first_occurrence,
-                           std::shared_ptr<Link> link)
+                           std::vector<AnyFuture> children, Ref<GatherLink> link)
     : FutureState(loop, where),
       return_exceptions_(return_exceptions),
       children_(std::move(children)),
-      first_occurrence_(std::move(first_occurrence)),
-      link_(std::move(link)),
-      left_(0) {
+      link_(std::move(link)) {
   set_kind("gather");
   link_->gather = this;
 }
@@ -26,40 +89,12 @@ GatherFuture::~GatherFuture() {
   link_->over = done();
 }
 
-std::shared_ptr<GatherFuture::Link> GatherFuture::link_children(const std::vector<AnyFuture>& children,
-                                                                const std::vector<std::size_t>& first_occurrence) {
-  for (const AnyFuture& child : children) {
-    if (&child.state().loop() != &children.front().state().loop()) {
-      throw std::invalid_argument("gather(): the futures belong to different loops: " + children.front().describe() +
-                                  ", " + child.describe());
-    }
-  }
-  auto link = std::make_shared<Link>();
-  for (std::size_t i = 0; i < children.size(); ++i) {
-    if (first_occurrence[i] != i || children[i].done()) continue;
-    children[i].add_done_callback(
-        [link](AnyFuture child) {
-          if (link->gather == nullptr) {
-            // What comes behind the failure that was passed on is dropped. If nobody held the gather long enough, a
-            // failed child reports its failure itself.
-            if (link->over) child.state().mark_retrieved();
-            return;
-          }
-          const Ref<FutureState> keep(link->gather);
-          link->gather->child_done(child.state(), true);
-          if (keep->done()) link->kept = {};
-        },
-        "gather");
-  }
-  return link;
-}
-
 void GatherFuture::begin() {
   trace_created();
-  for (std::size_t i = 0; i < children_.size(); ++i) left_ += first_occurrence_[i] == i ? 1 : 0;
+  for (std::size_t i = 0; i < children_.size(); ++i) left_ += children_[i].done() || link_->registered(i) ? 1 : 0;
   if (left_ == 0) return collect(nullptr);
-  for (std::size_t i = 0; i < children_.size(); ++i) {
-    if (first_occurrence_[i] == i && children_[i].done()) child_done(children_[i].state(), false);
+  for (const AnyFuture& child : children_) {
+    if (child.done()) child_done(child.state(), false);
   }
 }
 
@@ -84,8 +119,8 @@ void GatherFuture::child_done(FutureState& child, bool in_callback) {
 
 bool GatherFuture::sole_owner(std::size_t child, const FutureState* reporting) const noexcept {
   const FutureState& state = children_[child].state();
-  // Ours, and one that the callback being run holds (FutureState S2).
-  return state.references() == 1U + (&state == reporting ? 2U : 0U);
+  // Ours, and that of the callback being run (FutureState S2).
+  return state.references() == 1U + (&state == reporting ? 1U : 0U);
 }
 
 bool GatherFuture::kept_by_source() noexcept {
@@ -95,7 +130,7 @@ bool GatherFuture::kept_by_source() noexcept {
 
 void GatherFuture::each_awaited(const AwaitedVisitor& visit) const {
   for (std::size_t i = 0; i < children_.size(); ++i) {
-    if (first_occurrence_[i] == i && !children_[i].done()) visit(children_[i].state());
+    if (link_->registered(i) && !children_[i].done()) visit(children_[i].state());
   }
 }
 

@@ -126,6 +126,13 @@ void FutureState::schedule_callback(HandleNode& node) noexcept {
   loop_->schedule(node);
 }
 
+void FutureState::add_done_callback(HandleNode& node, const char* name) {
+  loop_->require_open("add_done_callback()");
+  node.name = name;
+  add_callback(node);
+  if (loop_->tracer != nullptr) [[unlikely]] loop_->trace(TraceEvent::Kind::callback_added, nullptr, this, name);
+}
+
 bool FutureState::remove_callback(HandleNode& node) noexcept {
   if (!node.listed || node.future != this) return false;
   (node.previous == nullptr ? first_ : node.previous->next) = node.next;
@@ -150,17 +157,13 @@ void throw_empty_future() {
 
 CallbackId AnyFuture::add(detail::HandleNode* node, const char* name) const {
   CallbackId id{detail::Ref<detail::HandleNode>(node)};
+  detail::copy_current_context(node->context);
   try {
-    state().loop().require_open("add_done_callback()");
+    state().add_done_callback(*node, name);
   } catch (...) {
     node->release();
     throw;
   }
-  node->name = name;
-  detail::copy_current_context(node->context);
-  detail::LoopCore& loop = state_->loop();
-  state_->add_callback(*node);
-  if (loop.tracer != nullptr) loop.trace(TraceEvent::Kind::callback_added, nullptr, state_.get(), name);
   return id;
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <coir/detail/distinct.hpp>
 #include <coir/detail/gather_future.hpp>
 
 namespace coir {
@@ -23,8 +24,9 @@ namespace detail {
 template <bool with_exceptions, class... A>
 auto gather_tuple(SourceLocation where, A&&... awaitables) {
   using Gather = GatherTuple<with_exceptions, AwaitResult<A>...>;
-  // Braces: callables become tasks from left to right.
-  std::vector<AnyFuture> children{AnyFuture(ensure_future(std::forward<A>(awaitables), where))...};
+  std::vector<AnyFuture> children;
+  children.reserve(sizeof...(A));
+  (children.push_back(ensure_future(std::forward<A>(awaitables), where)), ...);
   LoopCore& loop = children.empty() ? require_running_loop("gather()") : children.front().state().loop();
   return make_gather<Gather>(loop, where, std::move(children));
 }
@@ -32,8 +34,9 @@ auto gather_tuple(SourceLocation where, A&&... awaitables) {
 template <bool with_exceptions, class Range>
 auto gather_range(SourceLocation where, Range&& range) {
   using Gather = GatherVector<with_exceptions, RangeResult<Range>>;
-  auto futures = to_futures(range);
-  std::vector<AnyFuture> children(std::make_move_iterator(futures.begin()), std::make_move_iterator(futures.end()));
+  std::vector<AnyFuture> children;
+  if constexpr (std::ranges::sized_range<Range>) children.reserve(std::ranges::size(range));
+  for (auto&& element : range) children.push_back(ensure_future(element));
   LoopCore& loop = children.empty() ? require_running_loop("gather()") : children.front().state().loop();
   return make_gather<Gather>(loop, where, std::move(children));
 }
@@ -63,7 +66,7 @@ concept GatherChild = FutureLike<A> || std::invocable<std::decay_t<A>&>;
 ///           CancelledError (it is not cancelled() itself) when the first child ends cancelled; with return_exceptions
 ///           when all have ended.
 /// Lifetime  The result holds the children. Dropping it stops nothing, callbacks that were added to it run all the same.
-/// Cost      Two allocations and one for each unfinished child, besides the tasks.
+/// Cost      Three allocations, besides the tasks.
 /// Source    CPython 3.13 tasks.py gather. A failed child of a gather dropped before it was done reports itself.
 // A default argument cannot follow a pack, and the tasks made here should say where: hence one form for each number of
 // children up to five. Tasks of larger gathers are created at an unknown place.

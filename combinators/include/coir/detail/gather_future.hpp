@@ -3,44 +3,65 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
+#include <cstdint>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
 
-#include <coir/detail/distinct.hpp>
 #include <coir/future.hpp>
 #include <coir/outcome.hpp>
 
 namespace coir::detail {
 
+class GatherFuture;
+
+/// What the children of a gather hold on to: their callbacks, in one block, and the way to the gather.
+///
+/// A1  Forgets the gather when that dies: a gather that nobody holds does not keep its children, nor they it; unless it
+///     has callbacks: then `kept` keeps it until it is done.
+/// A2  Counted by the gather and by each callback that has not run.
+class COIR_EXPORT GatherLink {
+ public:
+  /// Registers with the children that are not done, once with each. Before the gather exists, as asyncio does.
+  /// Errors    std::invalid_argument if they belong to different loops; std::bad_alloc; as add_done_callback()
+  static Ref<GatherLink> create(const std::vector<AnyFuture>& children);
+  void retain() noexcept { ++refs_; }
+  void release() noexcept;
+  /// Whether the child at this index was pending, and given here for the first time.
+  bool registered(std::size_t index) const noexcept;
+
+  GatherFuture* gather = nullptr;
+  bool over = false;  // the gather was done when it died
+  Ref<FutureState> kept = {};
+
+ private:
+  struct Callback;
+  explicit GatherLink(std::size_t count) noexcept : count_(count) {}
+  ~GatherLink() = default;
+  Callback* callbacks() const noexcept;
+
+  std::uint32_t refs_ = 1;
+  const std::size_t count_;  // of the callbacks that follow
+};
+
 /// The untyped half: counts children, passes cancellation on.
 ///
-/// A1  The callbacks of the children reach this future through link_, which forgets it when it dies: a gather that
-///     nobody holds does not keep its children, nor they it; unless it has callbacks: then link_ keeps it until done.
-/// A2  left_ distinct children have not reported yet; when it gets to zero the results are collected, once.
+/// A3  left_ children have not reported yet; when it gets to zero the results are collected, once.
 ///
 /// Source    CPython 3.13 tasks.py gather, _GatheringFuture
 class COIR_EXPORT GatherFuture : public FutureState {
  public:
-  struct Link {
-    GatherFuture* gather = nullptr;
-    bool over = false;  // it was done when it died
-    Ref<FutureState> kept = {};
-  };
-  /// Registers with the children. Before the future exists, as asyncio does.
-  static std::shared_ptr<Link> link_children(const std::vector<AnyFuture>& children,
-                                             const std::vector<std::size_t>& first_occurrence);
   /// Counts the children that were done from the start.
   void begin();
+  void child_done(FutureState& child, bool in_callback);
   bool cancel(std::string message) override;
   void each_awaited(const AwaitedVisitor& visit) const override;
 
  protected:
   GatherFuture(LoopCore& loop, SourceLocation where, bool return_exceptions, std::vector<AnyFuture> children,
-               std::vector<std::size_t> first_occurrence, std::shared_ptr<Link> link);
+               Ref<GatherLink> link);
   ~GatherFuture() override;
 
   /// Stores the results and finishes. `reporting` is the child whose callback runs; null if none does.
@@ -77,22 +98,19 @@ class COIR_EXPORT GatherFuture : public FutureState {
   const bool return_exceptions_;
 
  private:
-  void child_done(FutureState& child, bool in_callback);
   bool kept_by_source() noexcept override;
 
-  std::vector<AnyFuture> children_;             // as passed
-  std::vector<std::size_t> first_occurrence_;   // of each, in children_
-  std::shared_ptr<Link> link_;                  // A1
-  std::size_t left_;                            // A2
+  std::vector<AnyFuture> children_;  // as passed
+  Ref<GatherLink> link_;
+  std::size_t left_ = 0;             // A3
   bool cancel_requested_ = false;
 };
 
 /// Registers with the children, then makes the future: a G is a GatherTuple or a GatherVector.
 template <class G>
 Future<typename G::Result> make_gather(LoopCore& loop, SourceLocation where, std::vector<AnyFuture> children) {
-  auto first = first_occurrences(children);
-  auto link = G::link_children(children, first);
-  auto* gather = new G(loop, where, G::with_exceptions, std::move(children), std::move(first), std::move(link));
+  auto link = GatherLink::create(children);
+  auto* gather = new G(loop, where, G::with_exceptions, std::move(children), std::move(link));
   auto state = Ref<FutureState>::adopt(gather);
   gather->begin();
   return Future<typename G::Result>(std::move(state));

@@ -113,6 +113,11 @@ class COIR_EXPORT FutureState : public Recycled {
     last_ = &node;
     node.listed = true;
   }
+  /// The same as a call of add_done_callback(): checked and traced. The context is the caller's business.
+  /// Errors    UsageError if the loop is closed, or in debug mode on another thread; nothing is taken then
+  void add_done_callback(HandleNode& node, const char* name);
+  /// The callback that was added last and has not been scheduled yet; null if none.
+  const HandleNode* newest_callback() const noexcept { return first_ != nullptr ? last_ : nullptr; }
   /// Unlinks a node that is still listed here and drops it. False: it is not, any more.
   bool remove_callback(HandleNode& node) noexcept;
 
