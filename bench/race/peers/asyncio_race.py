@@ -227,7 +227,7 @@ async def sleep_1m():
     tasks = [asyncio.create_task(asyncio.sleep(delay)) for delay in delays]
     for task in tasks:
         await task
-    return f"{cpu_seconds() - began:.3f} CPU s"
+    return f"{cpu_seconds() - began:.3f} CPU-s"
 
 
 async def blocked_1m():
@@ -241,7 +241,7 @@ async def blocked_1m():
         # The loop's ready queue and then the future's callbacks keep each alive.
         asyncio.create_task(blocked())
     await asyncio.sleep(0)
-    return f"{(resident_bytes() - bytes_before) / MILLION:.0f} bytes vmas={mappings() - mappings_before}"
+    return f"{(resident_bytes() - bytes_before) / MILLION:.0f} B vmas={mappings() - mappings_before}"
 
 
 def far_deadlines(rng, count):
@@ -437,7 +437,7 @@ async def idle_8_loops():
     began, cpu = now(), cpu_seconds()
     time.sleep(1)
     result = 1000 * (cpu_seconds() - cpu) / (now() - began)
-    print(f"idle_8_loops {result:.3f} CPU ms per s tasks={sum(map(len, tasks))}", flush=True)
+    print(f"idle_8_loops {result:.3f} CPU-ms/s tasks={sum(map(len, tasks))}", flush=True)
     os._exit(0)
 
 

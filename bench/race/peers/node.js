@@ -238,7 +238,7 @@ async function sleep1m() {
   const tasks = [];
   for (let i = 0; i < million; ++i) tasks.push((async () => { await sleep(random.next() * 1000); })());
   for (const task of tasks) await task;
-  return `${((cpuMicroseconds() - began) / 1e6).toFixed(3)} CPU s`;
+  return `${((cpuMicroseconds() - began) / 1e6).toFixed(3)} CPU-s`;
 }
 
 const mappings = () => fs.readFileSync('/proc/self/maps', 'latin1').split('\n').length;
@@ -250,7 +250,7 @@ async function blocked1m() {
   for (let i = 0; i < million; ++i) tasks[i] = (async () => { await never; })();
   await null;
   const bytes = (process.memoryUsage.rss() - before) / tasks.length;
-  return `${bytes.toFixed(0)} bytes vmas=${mappings() - vmas}`;
+  return `${bytes.toFixed(0)} B vmas=${mappings() - vmas}`;
 }
 
 const callback = () => {};
@@ -337,7 +337,7 @@ async function idle8Loops() {
   await new Promise((resolve) => setTimeout(resolve, 300));
   const began = now(), before = cpuMicroseconds();
   await new Promise((resolve) => setTimeout(resolve, 1000));
-  return `${((cpuMicroseconds() - before) / 1e3 / ((now() - began) / 1e9)).toFixed(3)} CPU ms per s`;
+  return `${((cpuMicroseconds() - before) / 1e3 / ((now() - began) / 1e9)).toFixed(3)} CPU-ms/s`;
 }
 
 function work(what) {

@@ -288,7 +288,7 @@ func sleep1m() string {
 		}()
 	}
 	group.Wait()
-	return fmt.Sprintf("%.3f CPU s", (cpu() - began).Seconds())
+	return fmt.Sprintf("%.3f CPU-s", (cpu() - began).Seconds())
 }
 
 func resident() float64 {
@@ -320,7 +320,7 @@ func blocked1m() string {
 	for i := 0; i < 2; i++ {
 		runtime.Gosched()
 	}
-	return fmt.Sprintf("%.0f bytes vmas=%d", (resident()-before)/million, mappings()-vmas)
+	return fmt.Sprintf("%.0f B vmas=%d", (resident()-before)/million, mappings()-vmas)
 }
 
 type random struct{ *rand.Rand }
@@ -497,7 +497,7 @@ func idle8Loops() string {
 	time.Sleep(300 * time.Millisecond)
 	began, before := time.Now(), cpu()
 	time.Sleep(time.Second)
-	return fmt.Sprintf("%.3f CPU ms per s", float64(cpu()-before)/1e6/time.Since(began).Seconds())
+	return fmt.Sprintf("%.3f CPU-ms/s", float64(cpu()-before)/1e6/time.Since(began).Seconds())
 }
 
 // ---- echo

@@ -267,7 +267,7 @@ async fn sleep_1m() -> String {
     for task in tasks {
         task.await.unwrap();
     }
-    format!("{:.3} CPU s", cpu_seconds() - began)
+    format!("{:.3} CPU-s", cpu_seconds() - began)
 }
 
 fn resident_bytes() -> f64 {
@@ -287,7 +287,7 @@ async fn blocked_1m() -> String {
     }
     tokio::spawn(tokio::task::yield_now()).await.unwrap();
     let bytes = (resident_bytes() - before) / MILLION as f64;
-    format!("{:.0} bytes vmas={}", bytes, mappings() as isize - vmas as isize)
+    format!("{:.0} B vmas={}", bytes, mappings() as isize - vmas as isize)
 }
 
 // ---- cancellation
@@ -420,7 +420,7 @@ async fn idle_8_loops() -> String {
     std::thread::sleep(Duration::from_millis(300));
     let (began, before) = (Instant::now(), cpu_seconds());
     std::thread::sleep(Duration::from_secs(1));
-    format!("{:.3} CPU ms per s", (cpu_seconds() - before) * 1e3 / began.elapsed().as_secs_f64())
+    format!("{:.3} CPU-ms/s", (cpu_seconds() - before) * 1e3 / began.elapsed().as_secs_f64())
 }
 
 // ---- echo
