@@ -361,10 +361,14 @@ Figure idle_8_loops() {
   struct Sleepers {
     coir::EventLoop loop;
     coir::Future<void> end = loop.create_future<void>();
+    std::atomic<bool> asleep{false};
     std::thread thread{[this] {
       loop.run_until_complete([this] {
         std::vector<coir::Task<void>> tasks;
         for (int i = 0; i < 10'000; ++i) tasks.push_back(coir::create_task([] { coir::sleep(1h); }));
+        coir::sleep(0s);
+        asleep = true;
+        asleep.notify_one();
         await(end);
         for (const auto& task : tasks) task.cancel();
         coir::wait(tasks);
@@ -372,7 +376,8 @@ Figure idle_8_loops() {
     }};
   };
   std::array<Sleepers, 8> loops;
-  std::this_thread::sleep_for(300ms);
+  for (Sleepers& sleepers : loops) sleepers.asleep.wait(false);
+  std::this_thread::sleep_for(100ms);
   const double before = race::cpu_seconds();
   std::this_thread::sleep_for(1s);
   const double used = race::cpu_seconds() - before;
