@@ -82,32 +82,50 @@ inline int run(int argc, char** argv, std::initializer_list<Workload> workloads)
 
 inline constexpr int rounds = 7;
 
-/// Marks that cut a run into rounds; the first one warms up. The median, so that one interrupt does not count.
+/// The durations of a run's rounds. Their median, so that one interrupt does not count; the first one warms up.
 class Laps {
  public:
-  void mark() { marks_.push_back(std::chrono::steady_clock::now()); }
-  [[nodiscard]] bool complete() const noexcept { return marks_.size() >= rounds + 2; }
+  void begin() { began_ = std::chrono::steady_clock::now(); }
+  void end() { push(std::chrono::steady_clock::now()); }
+  /// Ends a round, if one has begun, and begins the next.
+  void mark() {
+    const auto now = std::chrono::steady_clock::now();
+    if (began_ != Time{}) push(now);
+    began_ = now;
+  }
+  [[nodiscard]] bool complete() const noexcept { return ns_.size() >= rounds + 1; }
   [[nodiscard]] double median_ns() const {
-    check(marks_.size() >= 3, "too few rounds");
-    std::vector<double> ns;
-    for (std::size_t i = 2; i < marks_.size(); ++i) {
-      ns.push_back(std::chrono::duration<double, std::nano>(marks_[i] - marks_[i - 1]).count());
-    }
+    check(ns_.size() >= 2, "too few rounds");
+    std::vector<double> ns(ns_.begin() + 1, ns_.end());
     const auto middle = ns.begin() + static_cast<std::ptrdiff_t>(ns.size() / 2);
     std::nth_element(ns.begin(), middle, ns.end());
     return *middle;
   }
 
  private:
-  std::vector<std::chrono::steady_clock::time_point> marks_;
+  using Time = std::chrono::steady_clock::time_point;
+  void push(Time now) { ns_.push_back(std::chrono::duration<double, std::nano>(now - began_).count()); }
+  Time began_{};
+  std::vector<double> ns_;
 };
 
-/// Nanoseconds of one of the `operations` that round() makes.
+/// Nanoseconds of one of the `operations` that round() makes. What prepare() does before each round does not count.
+template <class Prepare, class Round>
+double ns_each(std::size_t operations, Prepare&& prepare, Round&& round) {
+  Laps laps;
+  while (!laps.complete()) {
+    prepare();
+    laps.begin();
+    round();
+    laps.end();
+  }
+  return laps.median_ns() / static_cast<double>(operations);
+}
+
 template <class Round>
 double ns_each(std::size_t operations, Round&& round) {
-  Laps laps;
-  for (laps.mark(); !laps.complete(); laps.mark()) round();
-  return laps.median_ns() / static_cast<double>(operations);
+  return ns_each(
+      operations, [] {}, round);
 }
 
 /// For N tasks that yield in turn, where to create them is not to count: each yields turns() times, and the
