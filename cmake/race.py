@@ -116,8 +116,13 @@ class Race:
                     self.left_out.append((participant.name, "--list failed: " + last_line(errors)))
                     self.fail(f"{participant.name} --list: status {status}: {last_line(errors)}")
                     continue
+                if unknown := set(names) - {w.name for w in WORKLOADS} - {RAW_SWITCH}:
+                    self.fail(f"{participant.name} --list: race_table.py has no {', '.join(sorted(unknown))}")
                 self.participants.append(participant)
                 self.supports[participant.name] = set(names)
+        for participant in candidates:
+            if participant.kind != "peer" and participant not in self.participants:
+                self.fail(f"{participant.name} is not there: {dict(self.left_out)[participant.name]}")
 
     def measure(self, participant, name, round_number, pinned):
         """Runs it once and notes what came out. Returns the value, or None."""
