@@ -1,17 +1,18 @@
 // Boost.Asio's C++20 coroutines in the race. Idiom: co_spawn, use_awaitable, experimental::channel, steady_timer.
 // SPDX-License-Identifier: MIT
 //
-// Fastest settings: executors of a known type in place of any_io_executor, and, where no other thread takes part, an
-// io_context without locks. What needs no coroutine (timers, posts from another thread) stands here for asio as a
-// whole. Not equivalent: coroutines have no stack, each frame is an allocation. A "future" is an asynchronous operation
-// whose handler is posted. Channels are tried first without waiting, as their own operations always go through the
-// loop. Left out: await_done (no futures).
+// Fastest settings: executors of a known type in place of any_io_executor; where no other thread takes part, an
+// io_context without locks; channels tried first, for their waiting operations always go through the loop.
+//
+// Not equivalent: coroutines have no stack, each frame is an allocation. A "future" is an asynchronous operation whose
+// handler is posted. What needs no coroutine is in asio_callbacks.cpp and stands here for asio as a whole.
+//
+// Left out: await_done (no futures).
 #include <boost/asio.hpp>
 #include <boost/asio/experimental/channel.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 
-#include <deque>
-
+#include "asio_callbacks.hpp"
 #include "race_echo.hpp"
 
 namespace {
@@ -264,81 +265,7 @@ Figure cancel() {
   return ns;
 }
 
-// ---- without coroutines
-// -----------------------------------------------------------------------------------------------
-
-class Timers {
- public:
-  explicit Timers(std::size_t others) {
-    for (std::size_t i = 0; i < others; ++i) insert(std::chrono::hours(1) + random_.below(std::chrono::hours(1)));
-  }
-  void insert(std::chrono::nanoseconds delay) {
-    timers_.emplace_back(context, delay).async_wait([this](error_code) { ++fired_; });
-  }
-  void insert() { insert(std::chrono::hours(1) + random_.below(std::chrono::hours(1))); }
-  /// By one that was there before, as a connection's would be.
-  void set_and_cancel() {
-    timer_.expires_after(std::chrono::seconds(30));
-    timer_.async_wait([this](error_code) { ++fired_; });
-    timer_.cancel();
-  }
-  [[nodiscard]] std::size_t fired() const noexcept { return fired_; }
-
- private:
-  race::Random random_;
-  std::size_t fired_ = 0;
-  std::deque<Timer> timers_;
-  Timer timer_{context};
-};
-
-Figure timer_insert() {
-  auto& timers = *new Timers(million);
-  return race::ns_each(10'000, [&] {
-    for (int i = 0; i < 10'000; ++i) timers.insert();
-  });
-}
-
-Figure timer_cancel(std::size_t others) {
-  auto& timers = *new Timers(others);
-  return race::ns_each(10'000, [&] {
-    for (int i = 0; i < 100; ++i) {
-      for (int j = 0; j < 100; ++j) timers.set_and_cancel();
-      context.restart();
-      context.poll();  // the handlers
-    }
-  });
-}
-
-Figure timer_pop() {
-  race::Random random;
-  Timers timers(0);
-  for (std::size_t i = 0; i < million; ++i) timers.insert(random.below(std::chrono::seconds(1)));
-  std::this_thread::sleep_for(std::chrono::seconds(1));
-  const auto began = std::chrono::steady_clock::now();
-  context.run();
-  race::check(timers.fired() == million, "timers");
-  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - began).count() / million;
-}
-
-Figure post_burst() {
-  constexpr std::size_t count = 20;
-  asio::io_context loop(1);
-  const auto working = asio::make_work_guard(loop);
-  int left = 0;
-  race::Bursts bursts([&](int) {
-    asio::post(loop, [&] {
-      if (--left == 0) loop.stop();
-    });
-  });
-  return race::ns_each(count * race::Bursts::size, [&] {
-    for (std::size_t burst = 0; burst < count; ++burst) {
-      left = race::Bursts::size;
-      bursts.ask();
-      loop.restart();
-      loop.run();
-    }
-  });
-}
+// ---- other threads ---------------------------------------------------------------------------------------------------
 
 Figure thread_round_trip() {
   constexpr std::size_t count = 1000;

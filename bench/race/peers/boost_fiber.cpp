@@ -1,11 +1,13 @@
 // Boost.Fiber in the race. Idiom: fibers, fibers::future, buffered_channel; the default round robin scheduler.
 // SPDX-License-Identifier: MIT
 //
+// Fastest settings: pooled stacks where they come and go; the default ones where a million is wanted, for the pool
+// doubles what it asks for. Either kind is malloc'ed, has no guard, takes 128 KiB of addresses and touches two pages.
+//
 // Not equivalent: there are no loop callbacks, so another fiber completes the future of await_callback. Channels,
-// futures and the remote wake-up are made for several threads, and take spinlocks and atomics here, too. Stacks are
-// malloc'ed, have no guard, and run eagerly into memory: 128 KiB each, two pages touched. The pooled allocator is used
-// where stacks come and go, the default one where a million is wanted, for the pool doubles what it asks for. Left out:
-// timer_* (no timers apart from fibers), cancel_* (no cancellation), echo_* (no I/O).
+// futures and the remote wake-up are made for several threads, and take spinlocks and atomics here, too.
+//
+// Left out: timer_* (no timers apart from fibers), cancel_* (no cancellation), echo_* (no I/O).
 #include <boost/fiber/all.hpp>
 
 #include "race.hpp"

@@ -1,12 +1,15 @@
 // State Threads in the race. Idiom: st_thread_create and st_thread_join, condition variables, st_read and st_write.
 // SPDX-License-Identifier: MIT
 //
-// Fastest settings: epoll, and stacks of 8 KiB, which become 16. Not equivalent: yield is st_usleep(0), which goes
-// through the timers; there is neither a future nor a queue, so a flag or a ring with a condition variable stands for
-// them; no callbacks, so another thread completes what await_callback waits for. Stacks are never returned. Left out:
-// await_done (no futures); timer_* (no timers apart from threads); post_burst and idle_8_loops (one loop for the
-// process, and other threads reach it only by a descriptor); cancel_* (st_thread_interrupt is an errno, nothing
-// unwinds).
+// Fastest settings: epoll, and stacks of 8 KiB, which become 16 and are never returned.
+//
+// Not equivalent: yield is st_usleep(0), which goes through the timers. There is neither a future nor a queue: a flag
+// or a slot with a condition variable stands for them. There are no callbacks: another thread completes what
+// await_callback waits for.
+//
+// Left out: await_done (no futures); queue_128 (no queues); timer_* (no timers apart from threads); post_burst and
+// idle_8_loops (one loop for the process, reached from other threads only by a descriptor); cancel_*
+// (st_thread_interrupt is an errno, nothing unwinds).
 #include <st.h>
 
 #include <sys/eventfd.h>
