@@ -89,8 +89,8 @@ if ! command -v node >/dev/null; then
 fi
 echo "    built in $((SECONDS - began)) s"
 
-echo "==> Racing: $*"
+echo "==> Racing${*:+: $*}"
 status=0
-"$python" cmake/race.py --build "$build" --missing "$left_out" "$@" || status=$?
+RACE_COMMAND="cmake/bench.sh${*:+ $*}" "$python" cmake/race.py --build "$build" --missing "$left_out" "$@" || status=$?
 echo "$((SECONDS - began)) s in all"
 exit "$status"

@@ -4,6 +4,7 @@
 import math
 import os
 import statistics
+import textwrap
 
 from race_table import FAMILIES
 
@@ -101,61 +102,66 @@ def print_table(rows):
                                  for column, width in enumerate(widths)) + "|")
 
 
-def verdict_cell(results, workload):
-    words = []
-    for target in workload.targets:
-        met, ratio = results.verdict(workload.name, target)
-        if met is None:
-            words.append("?")
-        elif target.kind == "value":
-            words.append("met" if met else f"missed ({number(ratio)})")
+def verdict_words(results, workload, target):
+    met, ratio = results.verdict(workload.name, target)
+    if met is None:
+        return "?"
+    return "met" if met else f"missed ({number(ratio) if target.kind == 'value' else format(ratio, '.2f')})"
+
+
+def main_table(results, workloads):
+    coir, floor = results.of_kind("coir")[:1], results.of_kind("floor")[:1]
+    rows = [["workload", "coir", "in r", "floor", "best peer", "/ best", "target <=", "met?"]]
+    for workload in workloads:
+        best, name = results.best_peer(workload.name)
+        ours = results.median(workload.name, coir[0]) if coir else None
+        targets = list(workload.targets) or [None]
+        if targets[0] and targets[0].kind == "ring" and results.of("ring", workload.name):
+            floor_cell = f"ring {number(results.of('ring', workload.name))}"
         else:
-            words.append("met" if met else f"missed ({ratio:.2f})")
-    if workload.targets and all(word == "met" for word in words):
-        return "met"
-    return "; ".join(words)
+            floor_cell = results.cell(workload.name, floor[0]) if floor else "-"
+        row = [f"{workload.name} {workload.unit}", results.cell(workload.name, coir[0]) if coir else "-",
+               number(results.raw_switches(workload.name)) if workload.unit == "ns" else "", floor_cell,
+               f"{name} {number(best)}" if name else "-", f"{ours / best:.2f}" if best and ours is not None else ""]
+        for target in targets:
+            rows.append(row + ([str(target), verdict_words(results, workload, target)] if target else ["", ""]))
+            row = [""] * len(row)  # a further target has a line of its own
+    print_table(rows)
 
 
 def print_tables(document, workloads):
     results = Results(document)
-    peers = results.of_kind("peer")
-    coir = results.of_kind("coir")
-    floor = results.of_kind("floor")
     machine = document["machine"]
-    print(f"{document['date']}, commit {document['commit']}, {machine['cpu']} x {machine['cpus']}, Linux {machine['kernel']}, "
+    print(f"{document['date']}, commit {document['commit']}, {document['command']}: {document['seconds']:.0f} s, "
+          f"seed {document['seed']}")
+    print(f"{machine['cpu']} x {machine['cpus']}, {machine['memory_GiB']} GiB, Linux {machine['kernel']}, "
           f"governor {machine['governor']}")
-    print(f"{document['command']}: {document['seconds']:.0f} s, {document['rounds']} rounds, seed {document['seed']}; medians; "
-          "(n): of n runs only")
+    print(f"Medians of {document['rounds']} rounds; (n): of n only")
     if results.raw:
-        print(f"r = the raw switch of the same round: {min(results.raw.values()):.2f} to {max(results.raw.values()):.2f} ns")
-    print("ring = a bare ring of jumps over as many stacks; - = the participant does not have it\n")
-
-    rows = [["workload", "unit", "coir", "in r", "floor", "best peer", "coir / best", "target <=", "met?"]]
-    for workload in workloads:
-        best, name = results.best_peer(workload.name)
-        ours = results.median(workload.name, coir[0]) if coir else None
-        in_r = results.raw_switches(workload.name) if workload.unit == "ns" else None
-        floor_cell = results.cell(workload.name, floor[0]) if floor else "-"
-        ring = results.of("ring", workload.name)
-        if ring and any(target.kind == "ring" for target in workload.targets):
-            floor_cell += f" (ring {number(ring)})"
-        rows.append([workload.name, workload.unit, results.cell(workload.name, coir[0]) if coir else "-", number(in_r),
-                     floor_cell,
-                     f"{name} {number(best)}" if name else "-",
-                     f"{ours / best:.2f}" if best and ours is not None else "",
-                     "; ".join(str(target) for target in workload.targets), verdict_cell(results, workload)])
-    print_table(rows)
+        print(f"r = the raw switch of the same round, {min(results.raw.values()):.2f} to "
+              f"{max(results.raw.values()):.2f} ns; ring = a bare ring of jumps over as many stacks")
+    print()
+    main_table(results, workloads)
     for family in FAMILIES:
         of_family = [w for w in workloads if w.family == family]
-        if not of_family or not peers:
-            continue
-        print(f"\n{family}\n")
-        rows = [["workload", "unit", "coir", *peers]]
-        for workload in of_family:
-            rows.append([workload.name, workload.unit] + [results.cell(workload.name, name) for name in coir[:1] + peers])
-        print_table(rows)
+        if of_family and results.of_kind("peer"):
+            print(f"\n{family}: all participants\n")
+            rows = [["", *(f"{w.name} {w.unit}" for w in of_family)]]
+            for name in results.kinds:
+                cells = [results.cell(w.name, name) for w in of_family]
+                if any(cell != "-" for cell in cells):
+                    rows.append([name, *cells])
+            print_table(rows)
 
     print()
+    for name in results.of_kind("coir"):
+        spread = []
+        for workload in workloads:
+            values = results.values.get((workload.name, name), {}).values()
+            if len(values) > 2 and max(values) > 1.3 * min(values):
+                spread.append(f"{workload.name} {number(min(values))} to {number(max(values))}")
+        if spread:
+            print(textwrap.fill(f"not quiet: coir's rounds differ by more than 1.3 x: {', '.join(spread)}", 118))
     for name, version in document["versions"].items():
         if results.kinds[name] in ("peer", "coir"):
             print(f"{name}: {version}")

@@ -12,18 +12,19 @@ class Target:
     r       the raw switch of the same round          ring    the bare ring over as many stacks (race_floor_ring)
     floor   the floor's figure for this workload      self    coir's own figure for the workload `other`
     best    the best peer's                           value   one, in the unit of the workload
-    Of `key` instead of the figure, if given: a `key=value` that coir printed.
+    Of `key` instead of the figure, if given: a `key=value` that coir printed. `text` says it in the table.
     """
     kind: str
     factor: float
     other: str = ""
     key: str = ""
+    text: str = ""
 
     def __str__(self):
-        number = f"{self.factor:,.4g}" if self.factor < 10_000 else f"{self.factor:,.0f}"
-        what = {"r": f"{number} r", "floor": f"{number} x floor", "ring": f"{number} x ring",
-                "self": f"{number} x {self.other}", "best": "best peer", "value": number}[self.kind]
-        return f"{self.key} {what}".strip()
+        number = f"{self.factor:,.4g}" if self.factor < 1000 else f"{self.factor:,.0f}"
+        what = {"r": "r", "floor": "x floor", "ring": "x ring", "self": "x " + (self.text or self.other),
+                "best": "x best", "value": self.text}[self.kind]
+        return f"{number} {what}".strip()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ WORKLOADS = [
     workload("yield_1000", "yield", "ns", Target("r", 3.3)),
     workload("yield_100k", "yield", "ns", Target("ring", 1.6)),
     workload("yield_1m", "yield", "ns", Target("ring", 1.6), million=True),
-    workload("yield_beside_1m", "yield", "ns", Target("self", 1.05, "yield_1000"), million=True),
+    workload("yield_beside_1m", "yield", "ns", Target("self", 1.05, "yield_1000", text="alone"), million=True),
     workload("spawn_join", "spawn", "ns", Target("r", 6)),
     workload("spawn_100k", "spawn", "ns", Target("r", 8)),
     workload("skynet", "spawn", "s", Target("best", 1), million=True),
@@ -60,12 +61,12 @@ WORKLOADS = [
     workload("gather_1000", "gather", "ns", Target("r", 8)),
     workload("sleep_1m", "timers", "CPU-s", Target("floor", 1.1), million=True),
     workload("timer_insert", "timers", "ns", Target("r", 5), million=True),
-    workload("timer_cancel", "timers", "ns", Target("r", 2), Target("self", 2, "timer_cancel_empty"), million=True),
+    workload("timer_cancel", "timers", "ns", Target("r", 2), Target("self", 2, "timer_cancel_empty", text="empty"), million=True),
     workload("timer_cancel_empty", "timers", "ns"),
     workload("timer_pop", "timers", "ns", Target("floor", 1.3), million=True),
     workload("cancel_1", "cancel", "ns", Target("floor", 1.15)),
     workload("cancel_10", "cancel", "ns", Target("floor", 1.15)),
-    workload("blocked_1m", "memory", "B", Target("value", 4400), Target("value", 999, key="vmas"), million=True),
+    workload("blocked_1m", "memory", "B", Target("value", 4400), Target("value", 999, key="vmas", text="VMAs"), million=True),
     workload("echo_1", "echo", "us", Target("floor", 1.05)),
     workload("echo_100", "echo", "us", Target("floor", 1.05)),
     workload("echo_1000", "echo", "us", Target("floor", 1.05)),
