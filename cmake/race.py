@@ -15,6 +15,7 @@ import os
 import platform
 import random
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -72,8 +73,8 @@ class Race:
                                 RACE_SECONDS="0.3" if options.quick else "0.5")
 
     def run(self, participant, argument, pinned=True, timeout=None):
-        """(status, standard output, standard error, seconds); the status is None after a timeout."""
-        began = time.monotonic()
+        """(status, standard output, standard error, seconds, of them on a CPU); the status is None after a timeout."""
+        began, before = time.monotonic(), children_cpu()
 
         def child():
             if pinned:
@@ -94,7 +95,7 @@ class Race:
                 pass
             if status is None:
                 output, errors = process.communicate()
-        return status, output, errors, time.monotonic() - began
+        return status, output, errors, time.monotonic() - began, children_cpu() - before
 
     def fail(self, what):
         self.failures.append(what)
@@ -110,7 +111,7 @@ class Race:
             elif not os.path.exists(participant.command[-1]) and participant.command[-1].startswith("/"):
                 self.left_out.append((participant.name, f"there is no {participant.command[-1]}"))
             else:
-                status, output, errors, _ = self.run(participant, "--list", timeout=min(20, self.options.timeout))
+                status, output, errors, _, _ = self.run(participant, "--list", timeout=min(20, self.options.timeout))
                 names = output.split()
                 if status != 0 or not names:
                     self.left_out.append((participant.name, "--list failed: " + last_line(errors)))
@@ -124,10 +125,13 @@ class Race:
             if participant.kind != "peer" and participant not in self.participants:
                 self.fail(f"{participant.name} is not there: {dict(self.left_out)[participant.name]}")
 
-    def measure(self, participant, name, round_number, pinned):
+    def measure(self, participant, name, round_number, pinned, busy):
         """Runs it once and notes what came out. Returns the value, or None."""
-        status, output, errors, wall = self.run(participant, name, pinned)
-        note = {"workload": name, "participant": participant.name, "round": round_number, "wall_s": round(wall, 4)}
+        status, output, errors, wall, cpu = self.run(participant, name, pinned)
+        note = {"workload": name, "participant": participant.name, "round": round_number, "wall_s": round(wall, 4),
+                "cpu_s": round(cpu, 4)}
+        if busy and wall - cpu > 0.15 * wall + 0.01:
+            note["disturbed"] = True  # somebody else had the CPU
         self.measurements.append(note)
         value, problem = None, None
         match = LINE.fullmatch(output)
@@ -158,7 +162,7 @@ class Race:
     def raw_switch(self, round_number):
         for participant in self.participants:
             if RAW_SWITCH in self.supports[participant.name]:
-                value = self.measure(participant, RAW_SWITCH, round_number, True)
+                value = self.measure(participant, RAW_SWITCH, round_number, True, False)
                 if value:
                     before = self.raw_switches.get(round_number, math.inf)
                     self.raw_switches[round_number] = min(value, before)
@@ -186,7 +190,7 @@ class Race:
                     if round_number > most.get(key, self.options.rounds):
                         continue
                     failed_before = len(self.failures)
-                    self.measure(participant, workload.name, round_number, workload.pinned)
+                    self.measure(participant, workload.name, round_number, workload.pinned, workload.busy)
                     if round_number == 1:
                         most[key] = self.rounds_for(participant, self.measurements[-1]["wall_s"])
                     if len(self.failures) > failed_before:
@@ -211,6 +215,11 @@ class Race:
             "failures": self.failures,
             "measurements": self.measurements,
         }
+
+
+def children_cpu():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def last_line(text):

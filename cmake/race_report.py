@@ -20,7 +20,7 @@ def number(value):
 
 
 class Results:
-    """Medians over the rounds."""
+    """Medians over the rounds: over the undisturbed ones, if there are any."""
 
     def __init__(self, document):
         self.values = {}   # (workload, participant) -> {round: value}
@@ -29,8 +29,12 @@ class Results:
         self.raw = {int(key): value for key, value in document["raw_switch_ns"].items()}
         self.kinds = {p["name"]: p["kind"] for p in document["participants"]}
         self.rounds = document["rounds"]
+        quiet = {(n["workload"], n["participant"]) for n in document["measurements"]
+                 if "value" in n and not n.get("disturbed")}
         for note in document["measurements"]:
             key = note["workload"], note["participant"]
+            if "value" in note and note.get("disturbed") and key in quiet:
+                continue
             if "value" in note:
                 self.values.setdefault(key, {})[note["round"]] = note["value"]
                 self.keys.setdefault(key, []).append(note["keys"])
@@ -154,6 +158,10 @@ def print_tables(document, workloads):
             print_table(rows)
 
     print()
+    disturbed = sum(1 for note in document["measurements"] if note.get("disturbed"))
+    if disturbed:
+        print(f"not quiet: {disturbed} of {len(document['measurements'])} runs had to share their CPU; they count only "
+              "where no other is left")
     for name in results.of_kind("coir"):
         spread = []
         for workload in workloads:
