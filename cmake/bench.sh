@@ -43,10 +43,31 @@ if command -v ccache >/dev/null; then
   export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
 fi
 
+# Built outside the sources, and with nothing from the network or from the user's own configuration.
+registry=/usr/share/cargo/registry
+build_tokio() {
+  mkdir -p "$out/tokio/src"
+  cp -u bench/race/peers/tokio/Cargo.toml "$out/tokio/"
+  cp -u bench/race/peers/tokio/src/main.rs "$out/tokio/src/"
+  cd "$out/tokio"
+  CARGO_HOME=$out/tokio/home RUSTC=/usr/bin/rustc /usr/bin/cargo build --offline --release --target-dir target \
+    --config 'source.crates-io.replace-with="debian"' --config "source.debian.directory=\"$registry\""
+}
+build_go() {
+  cd bench/race/peers/go
+  GOFLAGS='' GOPROXY=off GOTOOLCHAIN=local GOCACHE=$out/go-cache go build -o "$out/go_race" .
+}
+
 echo "==> Building coir, the floor and the peers; details in ${out#"$root"/}/*.log"
+tokio_build=
+if [[ -x /usr/bin/cargo && -x /usr/bin/rustc ]] && compgen -G "$registry/tokio-1*" >/dev/null; then
+  build_tokio >"$out/tokio.log" 2>&1 &  # the longest of all, on one CPU
+  tokio_build=$!
+fi
 if ! { cmake --preset bench -DCOIR_BUILD_PEERS=ON &&
        cmake --build --preset bench --target race_coir race_floor race_floor_ring race_load; } >"$out/coir.log" 2>&1; then
   tail -n 40 "$out/coir.log"
+  [[ -z $tokio_build ]] || wait "$tokio_build" || true
   exit 1
 fi
 
@@ -59,28 +80,16 @@ for peer in boost_fiber asio_co_await asio_spawn state_threads; do
   fi
 done
 
-# Built outside the sources, and with nothing from the network or from the user's own configuration.
 if ! command -v go >/dev/null; then
   leave_out go "golang-go is not installed"
-elif ! (cd bench/race/peers/go && GOFLAGS='' GOPROXY=off GOTOOLCHAIN=local GOCACHE=$out/go-cache go build -o "$out/go_race" .) \
-    >"$out/go.log" 2>&1; then
+elif ! (build_go) >"$out/go.log" 2>&1; then
   leave_out go "does not build, see ${out#"$root"/}/go.log"
 fi
-
-registry=/usr/share/cargo/registry
-if [[ ! -x /usr/bin/cargo || ! -x /usr/bin/rustc ]] || ! compgen -G "$registry/tokio-1*" >/dev/null; then
+if [[ -z $tokio_build ]]; then
   leave_out tokio "cargo, rustc and librust-tokio-dev are not installed"
-else
-  mkdir -p "$out/tokio/src"
-  cp -u bench/race/peers/tokio/Cargo.toml "$out/tokio/"
-  cp -u bench/race/peers/tokio/src/main.rs "$out/tokio/src/"
-  if ! (cd "$out/tokio" && CARGO_HOME=$out/tokio/home RUSTC=/usr/bin/rustc /usr/bin/cargo build --offline --release \
-        --target-dir target --config 'source.crates-io.replace-with="debian"' \
-        --config "source.debian.directory=\"$registry\"") >"$out/tokio.log" 2>&1; then
-    leave_out tokio "does not build offline, see ${out#"$root"/}/tokio.log"
-  fi
+elif ! wait "$tokio_build"; then
+  leave_out tokio "does not build offline, see ${out#"$root"/}/tokio.log"
 fi
-
 if [[ $python != /usr/bin/python3 ]] || ! /usr/bin/python3 -c 'import uvloop' 2>/dev/null; then
   leave_out uvloop "python3-uvloop is not installed"
 fi
