@@ -39,6 +39,8 @@ def arguments():
     parser.add_argument("--participants", metavar="NAME,..", help="coir, the floors and these peers; none: no peer")
     parser.add_argument("--seed", type=int, help="of the order of participants; printed in any case")
     parser.add_argument("--timeout", type=float, default=60, help="seconds for one run (default: 60)")
+    parser.add_argument("--minutes", type=float,
+                        help="no further round if it would end later (default: 13, with --quick 2)")
     parser.add_argument("--out", metavar="DIR", help="default: BUILD/race")
     parser.add_argument("--build", metavar="DIR", help="default: build/bench")
     parser.add_argument("--missing", metavar="FILE", help="lines 'NAME reason' about participants that could not be built")
@@ -49,6 +51,7 @@ def arguments():
     options.build = os.path.abspath(options.build or os.path.join(options.root, "build", "bench"))
     options.out = os.path.abspath(options.out or os.path.join(options.build, "race"))
     options.rounds = options.rounds or (3 if options.quick else 7)
+    options.minutes = options.minutes or (2 if options.quick else 13)
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
     known = [workload.name for workload in WORKLOADS]
@@ -67,7 +70,10 @@ class Race:
         self.left_out = []    # (participant, why)
         self.measurements = []
         self.failures = []    # sentences
+        self.rounds = 0       # done
         self.raw_switches = {}  # round -> the least, ns
+        self.versions = {}
+        self.machine = machine()
         self.cpu = min(os.sched_getaffinity(0))
         self.environment = dict(os.environ, RACE_LOAD=os.path.join(options.build, "bench", "race", "race_load"),
                                 RACE_SECONDS="0.3" if options.quick else "0.5")
@@ -176,10 +182,18 @@ class Race:
         return min(most, self.options.rounds)
 
     def race(self):
+        self.versions = {p.name: version_of(p) for p in self.participants}
         order = random.Random(self.options.seed)
         most = {}  # (workload, participant) -> rounds, known after the first
+        took = 0
+        start = time.monotonic()
         for round_number in range(1, self.options.rounds + 1):
             began = time.monotonic()
+            # The second round tells how long the others will take; the first has the slow ones.
+            if round_number > 2 and began - start + took > 60 * self.options.minutes:
+                print(f"{self.rounds} rounds, not {self.options.rounds}: {self.options.minutes:g} minutes are over",
+                      file=sys.stderr)
+                break
             for index, workload in enumerate(self.options.workloads):
                 if index % 8 == 0:
                     self.raw_switch(round_number)
@@ -196,8 +210,10 @@ class Race:
                     if len(self.failures) > failed_before:
                         most[key] = 0  # once is enough
             self.raw_switch(round_number)
-            print(f"round {round_number} of {self.options.rounds}: {time.monotonic() - began:.0f} s",
-                  file=sys.stderr, flush=True)
+            took = time.monotonic() - began
+            self.rounds = round_number
+            self.write(time.monotonic() - start)  # so that an interrupted race leaves what it has
+            print(f"round {round_number} of {self.options.rounds}: {took:.0f} s", file=sys.stderr, flush=True)
 
     def document(self, seconds):
         return {
@@ -206,15 +222,25 @@ class Race:
             "seconds": round(seconds, 1),
             "commit": output_of(["git", "-C", self.options.root, "describe", "--always", "--dirty", "--abbrev=12"]),
             "seed": self.options.seed,
-            "rounds": self.options.rounds,
-            "machine": machine(),
-            "versions": {p.name: version_of(p) for p in self.participants},
+            "rounds": self.rounds,
+            "machine": self.machine,
+            "versions": self.versions,
             "left_out": dict(self.left_out),
             "participants": [{"name": p.name, "kind": p.kind} for p in self.participants],
             "raw_switch_ns": self.raw_switches,
             "failures": self.failures,
             "measurements": self.measurements,
         }
+
+    def write(self, seconds):
+        document = self.document(seconds)
+        os.makedirs(self.options.out, exist_ok=True)
+        path = os.path.join(self.options.out, "race.json")
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=1)
+            file.write("\n")
+        os.replace(path + ".new", path)
+        return document
 
 
 def children_cpu():
@@ -292,15 +318,10 @@ def main():
         print(f"The machine is not quiet: load average {os.getloadavg()[0]:.1f}.", file=sys.stderr)
     race.race()
 
-    document = race.document(time.monotonic() - began)
-    os.makedirs(options.out, exist_ok=True)
-    path = os.path.join(options.out, "race.json")
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
-        file.write("\n")
+    document = race.write(time.monotonic() - began)
     race_report.print_tables(document, options.workloads)
     race_report.plot(document, options.workloads, options.out)
-    print(f"\nEvery measurement: {path}")
+    print(f"\nEvery measurement: {os.path.join(options.out, 'race.json')}")
     return 1 if race.failures else 0
 
 

@@ -38,7 +38,7 @@ async def median(one_round, operations=1):
         if took >= 0.012:
             break
         n = max(2 * n, int(1.2 * n * 0.015 / max(took, 1e-7)))
-    rounds = 5 if took < 0.3 else 3
+    rounds = 5 if took < 0.3 else 3 if took < 0.8 else 1
     return statistics.median([await one_round(n) for _ in range(rounds)]) / (n * operations)
 
 
