@@ -26,18 +26,19 @@ class Timers {
     while (timers_.size() < others_) insert();
   }
   /// An hour or two from now, in no order.
-  void insert() { insert(std::chrono::hours(1) + random_.below(std::chrono::hours(1))); }
-  void insert(std::chrono::nanoseconds delay) {
-    timers_.emplace_back(context, delay).async_wait([this](error_code) { ++fired_; });
+  std::chrono::nanoseconds delay() { return std::chrono::hours(1) + random_.below(std::chrono::hours(1)); }
+  void insert() { insert(delay()); }
+  void insert(std::chrono::nanoseconds in) {
+    timers_.emplace_back(context, in).async_wait([this](error_code) { ++fired_; });
   }
   /// Back to what was there at first.
   void drop_later_ones() {
     while (timers_.size() > others_) timers_.pop_back();
     run_handlers();
   }
-  /// By one that was there before, as a connection's would be.
+  /// Amid the others, by an object that was there before, as a connection's would be.
   void set_and_cancel() {
-    timer_.expires_after(std::chrono::seconds(30));
+    timer_.expires_after(delay());
     timer_.async_wait([this](error_code) { ++fired_; });
     timer_.cancel();
   }

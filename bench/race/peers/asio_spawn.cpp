@@ -16,6 +16,8 @@
 #include <boost/context/fixedsize_stack.hpp>
 #include <boost/context/pooled_fixedsize_stack.hpp>
 
+#include <optional>
+
 #include "race_echo.hpp"
 
 namespace {
@@ -58,18 +60,15 @@ class CountDown {
  public:
   explicit CountDown(std::size_t count) : left_(count) {}
   void operator()() {
-    if (--left_ == 0 && waiting_) over_.try_send(error_code{}, 0);
+    if (--left_ == 0 && over_) over_->try_send(error_code{}, 0);
   }
   void wait(Yield yield) {
-    if (left_ == 0) return;
-    waiting_ = true;
-    over_.async_receive(yield);
+    if (left_ != 0) over_.emplace(context, 1).async_receive(yield);
   }
 
  private:
   std::size_t left_;
-  bool waiting_ = false;
-  Channel over_{context, 1};
+  std::optional<Channel> over_;  // if someone has to wait
 };
 
 Figure yields(std::size_t tasks) {
