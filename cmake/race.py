@@ -40,7 +40,7 @@ def arguments():
     parser.add_argument("--seed", type=int, help="of the order of participants; printed in any case")
     parser.add_argument("--timeout", type=float, default=60, help="seconds for one run (default: 60)")
     parser.add_argument("--minutes", type=float,
-                        help="no further round if it would end later (default: 13, with --quick 2)")
+                        help="after 3 rounds, none that would end later (default: 13, with --quick 2)")
     parser.add_argument("--out", metavar="DIR", help="default: BUILD/race")
     parser.add_argument("--build", metavar="DIR", help="default: build/bench")
     parser.add_argument("--missing", metavar="FILE", help="lines 'NAME reason' about participants that could not be built")
@@ -189,8 +189,8 @@ class Race:
         start = time.monotonic()
         for round_number in range(1, self.options.rounds + 1):
             began = time.monotonic()
-            # The second round tells how long the others will take; the first has the slow ones.
-            if round_number > 2 and began - start + took > 60 * self.options.minutes:
+            # Three in any case. The last one tells how long the next will take: only the first has all the slow ones.
+            if round_number > 3 and began - start + took > 60 * self.options.minutes:
                 print(f"{self.rounds} rounds, not {self.options.rounds}: {self.options.minutes:g} minutes are over",
                       file=sys.stderr)
                 break
