@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The race: coir, its peers and the floor under both, interleaved on one CPU. Installs what is missing (Debian 12),
-# builds, runs, and prints one table, the peers' figures by family, and where JSON and plots are.
+# builds, runs, and prints one table, all figures by family, and where JSON and plots are.
 #
 # Usage: cmake/bench.sh [--quick] [--only workload,..] [--participants a,b] [--rounds N] [--out DIR] ...
 #        cmake/bench.sh --help for all options; default: everything, 7 rounds, build/bench/race
 #
-# Exit status 0: every run gave a figure, whether it met its target or not. Details of the builds: build/bench/race/*.log
+# Exit status 0: every run gave a figure, whether it met its target or not. The builds: build/bench/race/*.log
 # A peer that cannot be installed or built is left out, and the end of the report says why.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."

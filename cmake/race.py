@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the race: rounds x workloads x participants, interleaved, one process at a time. cmake/bench.sh builds and calls it.
+"""Runs the race: rounds x workloads x participants, interleaved, one process at a time. cmake/bench.sh calls it.
 
 Prints tables, and writes DIR/race.json with every measurement and DIR/FAMILY.svg. Exit status: 0; 1 if a run failed,
 timed out or printed what it should not; 2 if the arguments are wrong. A target missed is no failure: the table says so.
@@ -43,7 +43,7 @@ def arguments():
                         help="after 3 rounds, none that would end later (default: 13, with --quick 2)")
     parser.add_argument("--out", metavar="DIR", help="default: BUILD/race")
     parser.add_argument("--build", metavar="DIR", help="default: build/bench")
-    parser.add_argument("--missing", metavar="FILE", help="lines 'NAME reason' about participants that could not be built")
+    parser.add_argument("--missing", metavar="FILE", help="lines 'NAME reason': what could not be built")
     parser.add_argument("--program", metavar="NAME=COMMAND", action="append", default=[],
                         help="runs these instead of coir, the floors and the peers; for tests")
     options = parser.parse_args()
@@ -58,7 +58,8 @@ def arguments():
     chosen = options.only.split(",") if options.only else known
     if unknown := set(chosen) - set(known):
         parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    options.workloads = [w for w in WORKLOADS if w.name in chosen and (options.only or not (options.quick and w.million))]
+    options.workloads = [w for w in WORKLOADS
+                         if w.name in chosen and (options.only or not (options.quick and w.million))]
     return parser, options
 
 

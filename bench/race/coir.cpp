@@ -288,9 +288,8 @@ Figure cancel() {
       for (int batch = 0; batch < batches; ++batch) {
         std::vector<coir::Task<void>> tasks;
         for (std::size_t i = 0; i < count; ++i) {
-          tasks.push_back(coir::create_task([] {
-            race::behind<Frames>([] { await(coir::get_running_loop().create_future<void>()); });
-          }));
+          tasks.push_back(coir::create_task(
+              [] { race::behind<Frames>([] { await(coir::get_running_loop().create_future<void>()); }); }));
         }
         coir::sleep(0s);
         const auto began = std::chrono::steady_clock::now();

@@ -21,7 +21,8 @@ GOOD = {"raw_switch": f"echo {RAW}", "yield_2": f"echo {YIELD}", "spawn_join": f
 
 # (what the peer does for yield_2, what must be said, the exit status)
 PLANTED = [
-    ("echo yield_2 21 ns", r"\| yield_2 ns \| +10\.5 \| +2\.10 \|.*\| +peer 21\.0 \| +0\.50 \| +2\.5 r \| +met \|", 0),
+    ("echo yield_2 21 ns",
+     r"\| yield_2 ns \| +10\.5 \| +2\.10 \|.*\| +peer 21\.0 \| +0\.50 \| +2\.5 r \| +met \|", 0),
     ("echo yield_2 21 ns rps=5 p50_us=1.5", r"peer 21\.0", 0),
     ("echo no; echo luck >&2; exit 3", r"FAILED: peer yield_2, round 1: status 3: luck", 1),
     ("kill -SEGV $$", r"FAILED: peer yield_2, round 1: status -11", 1),
@@ -52,11 +53,11 @@ class Driver:
         return f"--program={name}=sh {path}"
 
     def check(self, what, options, expected, status):
-        result = subprocess.run([sys.executable, self.race, "--timeout=1", "--rounds=2", "--seed=1", "--out=out", *options],
-                                capture_output=True, text=True, check=False, cwd=self.folder, timeout=60)
+        command = [sys.executable, self.race, "--timeout=1", "--rounds=2", "--seed=1", "--out=out", *options]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.folder, timeout=60)
         if result.returncode != status or not re.search(expected, result.stdout + result.stderr):
-            self.failures.append(f"{what}: expected status {status} and /{expected}/, got status {result.returncode} and\n"
-                                 f"{result.stdout}{result.stderr}")
+            self.failures.append(f"{what}: expected status {status} and /{expected}/, got status {result.returncode} "
+                                 f"and\n{result.stdout}{result.stderr}")
 
     def document(self):
         return json.loads((self.folder / "out/race.json").read_text(encoding="utf-8"))
@@ -85,8 +86,8 @@ def main():
             driver.failures.append("the child of a run that timed out is still there")
 
         # A failure is not tried again, and does not stop the others.
-        driver.check("the others go on", own + [driver.participant("peer", {"yield_2": "exit 1", "spawn_join": f"echo {SPAWN}"})],
-                     r"missed \(20\.00\)", 1)
+        peer = driver.participant("peer", {"yield_2": "exit 1", "spawn_join": f"echo {SPAWN}"})
+        driver.check("the others go on", own + [peer], r"missed \(20\.00\)", 1)
         notes = [(n["participant"], n["workload"]) for n in driver.document()["measurements"]]
         for note, count in {("peer", "yield_2"): 1, ("peer", "spawn_join"): 2, ("coir", "yield_2"): 2}.items():
             if notes.count(note) != count:
@@ -101,7 +102,7 @@ def main():
                      r"FAILED: peer --list: race_table\.py has no yield_3", 1)
         driver.check("a program that is not there", own + ["--program=peer=/nonexistent/program"],
                      r"left out: peer: there is no /nonexistent/program", 0)
-        driver.check("coir is not there", ["--build=/nonexistent", "--participants=none"], r"FAILED: coir is not there", 1)
+        driver.check("coir is not there", ["--build=/nonexistent", "--participants=none"], r"coir is not there", 1)
         (folder / "missing").write_text("go does not build, see the log\n", encoding="utf-8")
         driver.check("a reason", ["--build=/nonexistent", "--participants=go", "--missing=missing"],
                      r"left out: go: does not build, see the log", 1)

@@ -3,8 +3,8 @@
 //
 //     load PORT CONNECTIONS SECONDS      prints: requests rps p50_us p99_us
 //
-// Runs on CPU 1 if there is one, so that the server under test has CPU 0. All connections are up, and the server has had
-// time to accept them, before the first request; the first fifth of the time warms up and is not in the figures printed.
+// Runs on CPU 1 if there is one, so that the server under test has CPU 0. All connections are up, and the server has
+// had time to accept them, before the first request; the first fifth of the time warms up and is not in the figures.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
