@@ -65,7 +65,8 @@ if [[ -x /usr/bin/cargo && -x /usr/bin/rustc ]] && compgen -G "$registry/tokio-1
   tokio_build=$!
 fi
 if ! { cmake --preset bench -DCOIR_BUILD_PEERS=ON &&
-       cmake --build --preset bench --target race_coir race_floor race_floor_ring race_load; } >"$out/coir.log" 2>&1; then
+       cmake --build --preset bench --target race_coir race_floor race_floor_ring race_load
+     } >"$out/coir.log" 2>&1; then
   tail -n 40 "$out/coir.log"
   [[ -z $tokio_build ]] || wait "$tokio_build" || true
   exit 1

@@ -177,7 +177,7 @@ class Race:
     def rounds_for(self, participant, wall):
         """What is slow runs less often."""
         if self.options.quick:
-            most = 1 if wall > (1.5 if participant.kind == "coir" else 0.5) else self.options.rounds
+            most = 1 if wall > (1.5 if participant.kind != "peer" else 0.5) else self.options.rounds
         else:
             most = 1 if wall > 4 else 3 if wall > 1.5 else self.options.rounds
         return min(most, self.options.rounds)

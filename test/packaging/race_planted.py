@@ -108,7 +108,8 @@ def main():
                      r"left out: go: does not build, see the log", 1)
         driver.check("no such workload", own + ["--only=yield_3"], r"no workload yield_3; there are yield_2,", 2)
         driver.check("no such participant", own + ["--participants=rust"], r"no participant rust", 2)
-        driver.check("without a million", ["--quick", driver.participant("coir", {"sleep_1m": "exit 1"})], "race.json", 0)
+        million = driver.participant("coir", {"sleep_1m": "exit 1"})
+        driver.check("without a million", ["--quick", million], "race.json", 0)
         if driver.failures:
             sys.exit("\n".join(driver.failures))
 

@@ -6,7 +6,8 @@
 // Idiomatic here: async functions, await, Promise.all, setTimeout, the net module. Not equivalent: a yield is
 // `await null`, a microtask, which never reaches the loop (setImmediate does, and takes 1.1 us); an async function
 // starts at once, so that "create and join" never leaves the caller's turn when the body does not wait; there is no
-// queue type, so the queues here are arrays with one promise for each side that waits; post_burst and thread_round_trip are messages between worker threads.
+// queue type, so the queues here are arrays with one promise for each side that waits; post_burst and
+// thread_round_trip are messages between worker threads.
 // Left out: cancel_* (promises cannot be cancelled); timer_pop (timers of whole milliseconds, in lists by duration:
 // nothing is popped from a heap).
 'use strict';
