@@ -75,6 +75,8 @@ class Race:
         self.raw_switches = {}  # round -> the least, ns
         self.versions = {}
         self.machine = machine()
+        git = ["git", "-C", options.root, "describe", "--always", "--dirty", "--abbrev=12"]
+        self.commit = output_of(git)  # as it is now: the race takes minutes
         self.cpu = min(os.sched_getaffinity(0))
         self.environment = dict(os.environ, RACE_LOAD=os.path.join(options.build, "bench", "race", "race_load"),
                                 RACE_SECONDS="0.3" if options.quick else "0.5")
@@ -221,7 +223,7 @@ class Race:
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "command": os.environ.get("RACE_COMMAND") or shlex.join(sys.argv),
             "seconds": round(seconds, 1),
-            "commit": output_of(["git", "-C", self.options.root, "describe", "--always", "--dirty", "--abbrev=12"]),
+            "commit": self.commit,
             "seed": self.options.seed,
             "rounds": self.rounds,
             "machine": self.machine,
