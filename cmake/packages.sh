@@ -20,6 +20,22 @@ test_packages=(
   python3 gdb git
 )
 
+# What cmake/bench.sh builds coir's side of the race with,
+bench_packages=(
+  build-essential g++ cmake ninja-build pkg-config ccache
+  libboost1.81-dev libboost-context1.81-dev libspdlog-dev
+  libbenchmark-dev python3 util-linux git
+)
+# and the peers and plots: what cannot be had is left out, and the table says so.
+bench_peer_packages=(
+  libboost-fiber1.81-dev libst-dev golang-go
+  cargo rustc librust-tokio-dev
+  python3-uvloop python3-matplotlib
+)
+if ! command -v node >/dev/null; then
+  bench_peer_packages+=(nodejs)
+fi
+
 # install_missing PACKAGE...: touches nothing if all are there, and never removes a package to make room.
 install_missing() {
   if ! command -v apt-get >/dev/null; then

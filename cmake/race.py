@@ -1,0 +1,332 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the race: rounds x workloads x participants, interleaved, one process at a time. cmake/bench.sh calls it.
+
+Prints tables, and writes DIR/race.json with every measurement and DIR/FAMILY.svg. Exit status: 0; 1 if a run failed,
+timed out or printed what it should not; 2 if the arguments are wrong. A target missed is no failure: the table says so.
+bench/README.md has the method and the protocol.
+"""
+
+import argparse
+import datetime
+import json
+import math
+import os
+import platform
+import random
+import re
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import race_report
+from race_table import WORKLOADS, Participant, participants
+
+LINE = re.compile(r"(\S+) (\S+) (\S+)((?: [A-Za-z_0-9]+=\S+)*)\n?")
+SKIPPED = 77
+RAW_SWITCH = "raw_switch"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="3 rounds, shorter, and without what needs a million")
+    parser.add_argument("--rounds", type=int, help="default: 7, with --quick 3")
+    parser.add_argument("--only", metavar="WORKLOAD,..", help="these workloads")
+    parser.add_argument("--participants", metavar="NAME,..", help="coir, the floors and these peers; none: no peer")
+    parser.add_argument("--seed", type=int, help="of the order of participants; printed in any case")
+    parser.add_argument("--timeout", type=float, default=60, help="seconds for one run (default: 60)")
+    parser.add_argument("--minutes", type=float,
+                        help="after 3 rounds, none that would end later (default: 13, with --quick 2)")
+    parser.add_argument("--out", metavar="DIR", help="default: BUILD/race")
+    parser.add_argument("--build", metavar="DIR", help="default: build/bench")
+    parser.add_argument("--missing", metavar="FILE", help="lines 'NAME reason': what could not be built")
+    parser.add_argument("--program", metavar="NAME=COMMAND", action="append", default=[],
+                        help="runs these instead of coir, the floors and the peers; for tests")
+    options = parser.parse_args()
+    options.root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    options.build = os.path.abspath(options.build or os.path.join(options.root, "build", "bench"))
+    options.out = os.path.abspath(options.out or os.path.join(options.build, "race"))
+    options.rounds = options.rounds or (3 if options.quick else 7)
+    options.minutes = options.minutes or (2 if options.quick else 13)
+    if options.seed is None:
+        options.seed = random.SystemRandom().randrange(1_000_000)
+    known = [workload.name for workload in WORKLOADS]
+    chosen = options.only.split(",") if options.only else known
+    if unknown := set(chosen) - set(known):
+        parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    options.workloads = [w for w in WORKLOADS
+                         if w.name in chosen and (options.only or not (options.quick and w.million))]
+    return parser, options
+
+
+class Race:
+    def __init__(self, options):
+        self.options = options
+        self.participants = []
+        self.supports = {}    # participant -> names of workloads
+        self.left_out = []    # (participant, why)
+        self.measurements = []
+        self.failures = []    # sentences
+        self.rounds = 0       # done
+        self.raw_switches = {}  # round -> the least, ns
+        self.versions = {}
+        self.machine = machine()
+        git = ["git", "-C", options.root, "describe", "--always", "--dirty", "--abbrev=12"]
+        self.commit = output_of(git)  # as it is now: the race takes minutes
+        self.cpu = min(os.sched_getaffinity(0))
+        self.environment = dict(os.environ, RACE_LOAD=os.path.join(options.build, "bench", "race", "race_load"),
+                                RACE_SECONDS="0.3" if options.quick else "0.5")
+
+    def run(self, participant, argument, pinned=True, timeout=None):
+        """(status, standard output, standard error, seconds, of them on a CPU); the status is None after a timeout."""
+        began, before = time.monotonic(), children_cpu()
+
+        def child():
+            if pinned:
+                os.sched_setaffinity(0, {self.cpu})
+
+        with subprocess.Popen([*participant.command, argument], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, errors="replace", env=self.environment,
+                              start_new_session=True, preexec_fn=child) as process:
+            try:
+                output, errors = process.communicate(timeout=timeout or self.options.timeout)
+                status = process.returncode
+            except subprocess.TimeoutExpired:
+                status = None
+            # Whatever it started goes with it; its load generator has a time limit of its own besides.
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            if status is None:
+                output, errors = process.communicate()
+        return status, output, errors, time.monotonic() - began, children_cpu() - before
+
+    def fail(self, what):
+        self.failures.append(what)
+        print(f"FAILED: {what}", file=sys.stderr, flush=True)
+
+    def find(self, candidates, missing):
+        for participant in candidates:
+            program = participant.command[0]
+            if participant.name in missing:
+                self.left_out.append((participant.name, missing[participant.name]))
+            elif not shutil.which(program):
+                self.left_out.append((participant.name, f"there is no {program}"))
+            elif not os.path.exists(participant.command[-1]) and participant.command[-1].startswith("/"):
+                self.left_out.append((participant.name, f"there is no {participant.command[-1]}"))
+            else:
+                status, output, errors, _, _ = self.run(participant, "--list", timeout=min(20, self.options.timeout))
+                names = output.split()
+                if status != 0 or not names:
+                    self.left_out.append((participant.name, "--list failed: " + last_line(errors)))
+                    self.fail(f"{participant.name} --list: status {status}: {last_line(errors)}")
+                    continue
+                if unknown := set(names) - {w.name for w in WORKLOADS} - {RAW_SWITCH}:
+                    self.fail(f"{participant.name} --list: race_table.py has no {', '.join(sorted(unknown))}")
+                self.participants.append(participant)
+                self.supports[participant.name] = set(names)
+        for participant in candidates:
+            if participant.kind != "peer" and participant not in self.participants:
+                self.fail(f"{participant.name} is not there: {dict(self.left_out)[participant.name]}")
+
+    def measure(self, participant, name, round_number, pinned, busy):
+        """Runs it once and notes what came out. Returns the value, or None."""
+        status, output, errors, wall, cpu = self.run(participant, name, pinned)
+        note = {"workload": name, "participant": participant.name, "round": round_number, "wall_s": round(wall, 4),
+                "cpu_s": round(cpu, 4)}
+        if busy and wall - cpu > 0.15 * wall + 0.01:
+            note["disturbed"] = True  # somebody else had the CPU
+        self.measurements.append(note)
+        value, problem = None, None
+        match = LINE.fullmatch(output)
+        if status is None:
+            problem = f"timed out after {self.options.timeout:g} s"
+        elif status == SKIPPED:
+            note["skipped"] = last_line(errors)
+            return None
+        elif status != 0:
+            problem = f"status {status}: {last_line(errors)}"
+        elif not match or match[1] != name:
+            problem = f"printed {output[:200]!r} instead of '{name} VALUE UNIT'"
+        else:
+            try:
+                value = float(match[2])
+            except ValueError:
+                value = math.nan
+            if not math.isfinite(value) or value < 0:
+                problem, value = f"printed {match[2]!r} for a value", None
+            else:
+                keys = dict(field.split("=", 1) for field in match[4].split())
+                note.update(value=value, unit=match[3], keys=keys)
+        if problem:
+            note["failed"] = problem
+            self.fail(f"{participant.name} {name}, round {round_number}: {problem}")
+        return value
+
+    def raw_switch(self, round_number):
+        for participant in self.participants:
+            if RAW_SWITCH in self.supports[participant.name]:
+                value = self.measure(participant, RAW_SWITCH, round_number, True, False)
+                if value:
+                    before = self.raw_switches.get(round_number, math.inf)
+                    self.raw_switches[round_number] = min(value, before)
+
+    def rounds_for(self, participant, wall):
+        """What is slow runs less often."""
+        if self.options.quick:
+            most = 1 if wall > (1.5 if participant.kind != "peer" else 0.5) else self.options.rounds
+        else:
+            most = 1 if wall > 4 else 3 if wall > 1.5 else self.options.rounds
+        return min(most, self.options.rounds)
+
+    def race(self):
+        self.versions = {p.name: version_of(p) for p in self.participants}
+        order = random.Random(self.options.seed)
+        most = {}  # (workload, participant) -> rounds, known after the first
+        took = 0
+        start = time.monotonic()
+        for round_number in range(1, self.options.rounds + 1):
+            began = time.monotonic()
+            # Three in any case. The last one tells how long the next will take: only the first has all the slow ones.
+            if round_number > 3 and began - start + took > 60 * self.options.minutes:
+                print(f"{self.rounds} rounds, not {self.options.rounds}: {self.options.minutes:g} minutes are over",
+                      file=sys.stderr)
+                break
+            for index, workload in enumerate(self.options.workloads):
+                if index % 8 == 0:
+                    self.raw_switch(round_number)
+                runners = [p for p in self.participants if workload.name in self.supports[p.name]]
+                order.shuffle(runners)
+                for participant in runners:
+                    key = workload.name, participant.name
+                    if round_number > most.get(key, self.options.rounds):
+                        continue
+                    failed_before = len(self.failures)
+                    self.measure(participant, workload.name, round_number, workload.pinned, workload.busy)
+                    if round_number == 1:
+                        most[key] = self.rounds_for(participant, self.measurements[-1]["wall_s"])
+                    if len(self.failures) > failed_before:
+                        most[key] = 0  # once is enough
+            self.raw_switch(round_number)
+            took = time.monotonic() - began
+            self.rounds = round_number
+            self.write(time.monotonic() - start)  # so that an interrupted race leaves what it has
+            print(f"round {round_number} of {self.options.rounds}: {took:.0f} s", file=sys.stderr, flush=True)
+
+    def document(self, seconds):
+        return {
+            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "command": os.environ.get("RACE_COMMAND") or shlex.join(sys.argv),
+            "seconds": round(seconds, 1),
+            "commit": self.commit,
+            "seed": self.options.seed,
+            "rounds": self.rounds,
+            "machine": self.machine,
+            "versions": self.versions,
+            "left_out": dict(self.left_out),
+            "participants": [{"name": p.name, "kind": p.kind} for p in self.participants],
+            "raw_switch_ns": self.raw_switches,
+            "failures": self.failures,
+            "measurements": self.measurements,
+        }
+
+    def write(self, seconds):
+        document = self.document(seconds)
+        os.makedirs(self.options.out, exist_ok=True)
+        path = os.path.join(self.options.out, "race.json")
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=1)
+            file.write("\n")
+        os.replace(path + ".new", path)
+        return document
+
+
+def children_cpu():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def last_line(text):
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "(no message)"
+
+
+def output_of(command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def version_of(participant):
+    if participant.kind != "peer":
+        return output_of(["g++", "--version"]).splitlines()[0]
+    if participant.version[:1] == ("dpkg",):
+        return output_of(["dpkg-query", "-W", "-f=${Package} ${Version}", participant.version[1]])
+    return output_of(list(participant.version)) if participant.version else "unknown"
+
+
+def machine():
+    def first_line(path):
+        try:
+            with open(path, encoding="utf-8") as file:
+                return file.readline().strip()
+        except OSError:
+            return "unknown"
+
+    model = "unknown"
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    return {
+        "cpu": model,
+        "cpus": os.cpu_count(),
+        "memory_GiB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "kernel": platform.release(),
+        "governor": first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "load_average": os.getloadavg(),
+    }
+
+
+def main():
+    parser, options = arguments()
+    race = Race(options)
+    began = time.monotonic()
+    missing = {}
+    if options.missing and os.path.exists(options.missing):
+        with open(options.missing, encoding="utf-8") as file:
+            missing = dict(line.strip().split(" ", 1) for line in file if " " in line.strip())
+    if options.program:
+        programs = [program.split("=", 1) for program in options.program]
+        kinds = {"coir": "coir", "floor": "floor", "floor_ring": "ring"}
+        candidates = [Participant(name, tuple(shlex.split(command)), kinds.get(name, "peer"))
+                      for name, command in programs]
+    else:
+        candidates = participants(options.root, options.build)
+    if options.participants is not None:
+        wanted = set(filter(None, options.participants.split(","))) - {"none"}
+        if unknown := wanted - {p.name for p in candidates}:
+            parser.error(f"no participant {', '.join(sorted(unknown))}; "
+                         f"there are {', '.join(p.name for p in candidates)}")
+        candidates = [p for p in candidates if p.kind != "peer" or p.name in wanted]
+    race.find(candidates, missing)
+    if os.getloadavg()[0] > 0.5 * (os.cpu_count() or 1):
+        print(f"The machine is not quiet: load average {os.getloadavg()[0]:.1f}.", file=sys.stderr)
+    race.race()
+
+    document = race.write(time.monotonic() - began)
+    race_report.print_tables(document, options.workloads)
+    race_report.plot(document, options.workloads, options.out)
+    print(f"\nEvery measurement: {os.path.join(options.out, 'race.json')}")
+    return 1 if race.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
