@@ -3,11 +3,12 @@
 
 #include <string>
 
+#include <coir/detail/return_by_jump.hpp>
 #include <coir/errors.hpp>
 
 namespace coir {
 
-void Lock::wait_and_take() {
+COIR_RETURN_BY_JUMP void Lock::wait_and_take() {
   try {
     detail::Waiter waiter(line_);
     waiter.wait();

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string>
 
+#include <coir/detail/return_by_jump.hpp>
+
 namespace coir::detail {
 
 QueueCore::QueueCore(std::ptrdiff_t maxsize, SourceLocation where) noexcept
@@ -12,7 +14,7 @@ QueueCore::QueueCore(std::ptrdiff_t maxsize, SourceLocation where) noexcept
       putters_("Queue.put()", where),
       joiners_("Queue.join()", where) {}
 
-bool QueueCore::wait_for_item() {
+COIR_RETURN_BY_JUMP bool QueueCore::wait_for_item() {
   while (size_ == 0) {
     if (shut_down_) return false;
     Waiter waiter(getters_);
@@ -26,7 +28,7 @@ bool QueueCore::wait_for_item() {
   return true;
 }
 
-void QueueCore::wait_for_room() {
+COIR_RETURN_BY_JUMP void QueueCore::wait_for_room() {
   while (!shut_down_ && full()) {
     Waiter waiter(putters_);
     try {

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include <coir/detail/return_by_jump.hpp>
 #include <coir/errors.hpp>
 
 namespace coir {
@@ -16,7 +17,7 @@ Semaphore::Semaphore(std::ptrdiff_t value, std::ptrdiff_t bound, const char* kin
   }
 }
 
-void Semaphore::wait_for_permit() {
+COIR_RETURN_BY_JUMP void Semaphore::wait_for_permit() {
   {
     detail::Waiter waiter(line_);
     try {

@@ -20,7 +20,7 @@
 #include <coir/detail/assert.hpp>
 
 #include "call_on_stack.hpp"
-#include "return_by_jump.hpp"
+#include <coir/detail/return_by_jump.hpp>
 #include "sanitizer.hpp"
 
 #if BOOST_VERSION == 108800
