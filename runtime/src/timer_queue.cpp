@@ -12,13 +12,17 @@ void TimerQueue::grow() { quads_.resize(std::max<std::size_t>(16, quads_.size() 
 /// first: the entry was one of the last, and mostly belongs there.
 void TimerQueue::sink(std::size_t i, const Entry& entry) noexcept {
   const std::size_t top = i;
-  for (;;) {
-    const std::size_t first = i * arity + 1;
-    if (first >= count_) break;
-    const std::size_t end = std::min(first + arity, count_);
+  for (std::size_t first = i * arity + 1; first < count_; first = i * arity + 1) {
     std::size_t earliest = first;
-    for (std::size_t child = first + 1; child < end; ++child) {
-      if (at(child).earlier_than(at(earliest))) earliest = child;
+    if (first + arity <= count_) [[likely]] {
+      // Without branches, which would be mispredicted.
+      const std::size_t left = first + (at(first + 1).earlier_than(at(first)) ? 1 : 0);
+      const std::size_t right = first + 2 + (at(first + 3).earlier_than(at(first + 2)) ? 1 : 0);
+      earliest = at(right).earlier_than(at(left)) ? right : left;
+    } else {
+      for (std::size_t child = first + 1; child < count_; ++child) {
+        if (at(child).earlier_than(at(earliest))) earliest = child;
+      }
     }
     place(i, at(earliest));
     i = earliest;
@@ -49,6 +53,7 @@ void TimerQueue::take_due(TimePoint now, NodeQueue& ready) noexcept {
   while (!empty() && at(0).when <= now) {
     TimerNode& node = *at(0).node;
     remove(node);
+    if (!empty()) __builtin_prefetch(at(0).node, 1);
     node.queued = true;
     ready.push(node);
   }

@@ -52,7 +52,8 @@ class TimerQueue {
     TimePoint when;
     TimerNode* node;
     bool earlier_than(const Entry& other) const noexcept {
-      return when != other.when ? when < other.when : node->sequence < other.node->sequence;
+      if (when == other.when) [[unlikely]] return node->sequence < other.node->sequence;
+      return when < other.when;
     }
   };
   struct alignas(64) Quad {
