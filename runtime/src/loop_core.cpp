@@ -306,8 +306,17 @@ void LoopCore::end_body(TaskState& task) noexcept {
   remove_task(task);
 }
 
+/// As if the exception that has just been caught still unwound the stack: to destructors that await, and so that nothing
+/// is thrown at them.
+void LoopCore::drop_thrown_body(TaskState& task) noexcept {
+  ++pool.exception_state->uncaught;
+  task.drop_body();
+  --pool.exception_state->uncaught;
+}
+
 [[gnu::always_inline]] inline void LoopCore::execute(TaskState& task) noexcept {
   const auto leave_loop = [this, &task] {
+    drop_thrown_body(task);
     leaving = std::current_exception();
     update_host_only();
     end_body(task);
@@ -318,6 +327,7 @@ void LoopCore::end_body(TaskState& task) noexcept {
     task.run_body();
     returned = true;
   } catch (const CancelledError& error) {
+    drop_thrown_body(task);
     end_body(task);
     task.take_cancelled(error.message());
   } catch (const KeyboardInterrupt&) {
@@ -325,6 +335,7 @@ void LoopCore::end_body(TaskState& task) noexcept {
   } catch (const SystemExit&) {
     leave_loop();
   } catch (...) {
+    drop_thrown_body(task);
     end_body(task);
     task.finish(std::current_exception());
   }

@@ -136,6 +136,7 @@ class LoopCore : public LoopCount {
   void run_watched(HandleNode& node);
   void watch_duration(HandleNode& node, TimePoint began);
   void execute(TaskState& task) noexcept;
+  void drop_thrown_body(TaskState& task) noexcept;
   void end_body(TaskState& task) noexcept;
   void give_memory_back(TimePoint now) noexcept;
   std::optional<Duration> limit_for_memory(std::optional<Duration> timeout) const noexcept;
