@@ -29,9 +29,11 @@ from race_table import WORKLOADS, Participant, participants
 LINE = re.compile(r"(\S+) (\S+) (\S+)((?: [A-Za-z_0-9]+=\S+)*)\n?")
 SKIPPED = 77
 RAW_SWITCH = "raw_switch"
-# What is slow runs less often: [(longer than these seconds, in so many rounds), ...] of coir and the floors, and of peers.
+LEAST_ROUNDS = 5  # whatever time they take
+# What is slow runs less often: [(longer than these seconds, in so many rounds), ...] of coir and the floors; of peers.
 SLOW = ([], [(2.5, 1), (1, 3)])
-QUICK_SLOW = ([(1.5, 1)], [(0.5, 1)])
+QUICK_LEAST_ROUNDS = 5  # whatever time they take
+SLOW = ([(1.5, 1)], [(0.5, 1)])
 
 
 def arguments():
@@ -43,7 +45,8 @@ def arguments():
     parser.add_argument("--seed", type=int, help="of the order of participants; printed in any case")
     parser.add_argument("--timeout", type=float, default=60, help="seconds for one run (default: 60)")
     parser.add_argument("--minutes", type=float,
-                        help="what these do not leave time for peers do not run (default: 14, with --quick 2)")
+                        help="further rounds are left to coir and the floors if else they would end later, and "
+                             "fewer from the sixth on (default: 14, with --quick 2.25)")
     parser.add_argument("--out", metavar="DIR", help="default: BUILD/race")
     parser.add_argument("--build", metavar="DIR", help="default: build/bench")
     parser.add_argument("--missing", metavar="FILE", help="lines 'NAME reason': what could not be built")
@@ -54,7 +57,7 @@ def arguments():
     options.build = os.path.abspath(options.build or os.path.join(options.root, "build", "bench"))
     options.out = os.path.abspath(options.out or os.path.join(options.build, "race"))
     options.rounds = options.rounds or (3 if options.quick else 7)
-    options.minutes = options.minutes or (2 if options.quick else 14)
+    options.minutes = options.minutes or (2.25 if options.quick else 14)
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
     known = [workload.name for workload in WORKLOADS]
@@ -199,9 +202,12 @@ class Race:
 
         for round_number in range(1, self.options.rounds + 1):
             began = time.monotonic()
+            left = start + 60 * self.options.minutes - began
+            if round_number > LEAST_ROUNDS and seconds_of([round_number], False) > left:
+                print(f"{self.rounds} rounds, not {self.options.rounds}: the minutes are over", file=sys.stderr)
+                break
             own = seconds_of(range(round_number, self.options.rounds + 1), False)
-            end = began - start + own + seconds_of([round_number], True)
-            peers = round_number == 1 or end < 60 * self.options.minutes
+            peers = round_number == 1 or own + seconds_of([round_number], True) < left
             for index, workload in enumerate(self.options.workloads):
                 if index % 8 == 0:
                     self.raw_switch(round_number)

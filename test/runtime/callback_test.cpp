@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Callbacks that run while a task is suspended, or right behind one that has ended: the task calls them, on the loop's own
-// stack (fibers/src/call_on_stack.hpp), and they must not tell, nor must the task.
+// Callbacks that run while a task is suspended, or right behind one that has ended: the task calls them, on the loop's
+// own stack (fibers/src/call_on_stack.hpp), and neither may notice.
 #include "call_stack_test.hpp"
 
 #include <coir/trace.hpp>
