@@ -29,6 +29,11 @@ from race_table import WORKLOADS, Participant, participants
 LINE = re.compile(r"(\S+) (\S+) (\S+)((?: [A-Za-z_0-9]+=\S+)*)\n?")
 SKIPPED = 77
 RAW_SWITCH = "raw_switch"
+LEAST_ROUNDS = 5  # whatever time they take
+# What is slow runs less often: [(longer than these seconds, in so many rounds), ...] of coir and the floors; of peers.
+SLOW = ([], [(2.5, 1), (1, 3)])
+QUICK_LEAST_ROUNDS = 5  # whatever time they take
+SLOW = ([(1.5, 1)], [(0.5, 1)])
 
 
 def arguments():
@@ -40,7 +45,8 @@ def arguments():
     parser.add_argument("--seed", type=int, help="of the order of participants; printed in any case")
     parser.add_argument("--timeout", type=float, default=60, help="seconds for one run (default: 60)")
     parser.add_argument("--minutes", type=float,
-                        help="after 3 rounds, none that would end later (default: 13, with --quick 2)")
+                        help="further rounds are left to coir and the floors if else they would end later, and "
+                             "fewer from the sixth on (default: 14, with --quick 2.25)")
     parser.add_argument("--out", metavar="DIR", help="default: BUILD/race")
     parser.add_argument("--build", metavar="DIR", help="default: build/bench")
     parser.add_argument("--missing", metavar="FILE", help="lines 'NAME reason': what could not be built")
@@ -51,7 +57,7 @@ def arguments():
     options.build = os.path.abspath(options.build or os.path.join(options.root, "build", "bench"))
     options.out = os.path.abspath(options.out or os.path.join(options.build, "race"))
     options.rounds = options.rounds or (3 if options.quick else 7)
-    options.minutes = options.minutes or (2 if options.quick else 13)
+    options.minutes = options.minutes or (2.25 if options.quick else 14)
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
     known = [workload.name for workload in WORKLOADS]
@@ -177,46 +183,53 @@ class Race:
                     self.raw_switches[round_number] = min(value, before)
 
     def rounds_for(self, participant, wall):
-        """What is slow runs less often."""
-        if self.options.quick:
-            most = 1 if wall > (1.5 if participant.kind != "peer" else 0.5) else self.options.rounds
-        else:
-            most = 1 if wall > 4 else 3 if wall > 1.5 else self.options.rounds
-        return min(most, self.options.rounds)
+        """In how many rounds something runs that took that long in the first."""
+        few = QUICK_SLOW if self.options.quick else SLOW
+        for seconds, rounds in few[participant.kind == "peer"]:
+            if wall > seconds:
+                return min(rounds, self.options.rounds)
+        return self.options.rounds
 
     def race(self):
         self.versions = {p.name: version_of(p) for p in self.participants}
         order = random.Random(self.options.seed)
-        most = {}  # (workload, participant) -> rounds, known after the first
-        took = 0
+        runs = {}  # (workload, participant) -> (rounds, seconds each), known after the first
         start = time.monotonic()
+
+        def seconds_of(rounds, peers):
+            return sum(wall for (_, p), (most, wall) in runs.items()
+                       for r in rounds if r <= most and (p.kind == "peer") == peers)
+
         for round_number in range(1, self.options.rounds + 1):
             began = time.monotonic()
-            # Three in any case. The last one tells how long the next will take: only the first has all the slow ones.
-            if round_number > 3 and began - start + took > 60 * self.options.minutes:
-                print(f"{self.rounds} rounds, not {self.options.rounds}: {self.options.minutes:g} minutes are over",
-                      file=sys.stderr)
+            left = start + 60 * self.options.minutes - began
+            if round_number > LEAST_ROUNDS and seconds_of([round_number], False) > left:
+                print(f"{self.rounds} rounds, not {self.options.rounds}: the minutes are over", file=sys.stderr)
                 break
+            own = seconds_of(range(round_number, self.options.rounds + 1), False)
+            peers = round_number == 1 or own + seconds_of([round_number], True) < left
             for index, workload in enumerate(self.options.workloads):
                 if index % 8 == 0:
                     self.raw_switch(round_number)
-                runners = [p for p in self.participants if workload.name in self.supports[p.name]]
+                runners = [p for p in self.participants
+                           if workload.name in self.supports[p.name] and (peers or p.kind != "peer")]
                 order.shuffle(runners)
                 for participant in runners:
-                    key = workload.name, participant.name
-                    if round_number > most.get(key, self.options.rounds):
+                    key = workload.name, participant
+                    if key in runs and round_number > runs[key][0]:
                         continue
                     failed_before = len(self.failures)
                     self.measure(participant, workload.name, round_number, workload.pinned, workload.busy)
-                    if round_number == 1:
-                        most[key] = self.rounds_for(participant, self.measurements[-1]["wall_s"])
+                    wall = self.measurements[-1]["wall_s"]
                     if len(self.failures) > failed_before:
-                        most[key] = 0  # once is enough
+                        runs[key] = 0, wall  # once is enough
+                    elif round_number == 1:
+                        runs[key] = self.rounds_for(participant, wall), wall
             self.raw_switch(round_number)
-            took = time.monotonic() - began
             self.rounds = round_number
             self.write(time.monotonic() - start)  # so that an interrupted race leaves what it has
-            print(f"round {round_number} of {self.options.rounds}: {took:.0f} s", file=sys.stderr, flush=True)
+            print(f"round {round_number} of {self.options.rounds}: {time.monotonic() - began:.0f} s"
+                  f"{'' if peers else ', without peers: the minutes are over'}", file=sys.stderr, flush=True)
 
     def document(self, seconds):
         return {

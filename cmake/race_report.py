@@ -52,15 +52,16 @@ class Results:
         values = [float(keys[key]) for keys in self.keys.get((workload, participant), []) if key in keys]
         return statistics.median(values) if values else None
 
+    def the(self, kind):
+        """The one participant of that kind; None if it does not take part, and so has no figures."""
+        return next(iter(self.of_kind(kind)), None)
+
     def of(self, kind, workload):
-        """The figure of the one participant of that kind."""
-        names = self.of_kind(kind)
-        return self.median(workload, names[0]) if names else None
+        return self.median(workload, self.the(kind))
 
     def raw_switches(self, workload):
         """coir's figure in raw switches: the median of each round's ratio."""
-        coir = self.of_kind("coir")
-        values = self.values.get((workload, coir[0]), {}) if coir else {}
+        values = self.values.get((workload, self.the("coir")), {})
         ratios = [value / self.raw[r] for r, value in values.items() if r in self.raw]
         return statistics.median(ratios) if ratios else None
 
@@ -78,17 +79,15 @@ class Results:
 
     def verdict(self, workload, target):
         """(met or None, the ratio to what was allowed's base)."""
-        coir = self.of_kind("coir")
-        if not coir:
-            return None, None
-        figure = self.median(workload, coir[0])
         if target.kind == "r":
             figure = self.raw_switches(workload)
         elif target.key:
-            figure = self.key(workload, coir[0], target.key)
+            figure = self.key(workload, self.the("coir"), target.key)
+        else:
+            figure = self.of("coir", workload)
         base = {"r": lambda: 1, "value": lambda: 1, "floor": lambda: self.of("floor", workload),
                 "ring": lambda: self.of("ring", workload), "best": lambda: self.best_peer(workload)[0],
-                "self": lambda: self.median(target.other, coir[0])}[target.kind]()
+                "self": lambda: self.of("coir", target.other)}[target.kind]()
         if figure is None or not base:
             return None, None
         return figure / base <= target.factor, figure / base
@@ -114,17 +113,16 @@ def verdict_words(results, workload, target):
 
 
 def main_table(results, workloads):
-    coir, floor = results.of_kind("coir")[:1], results.of_kind("floor")[:1]
     rows = [["workload", "coir", "in r", "floor", "best peer", "/ best", "target <=", "met?"]]
     for workload in workloads:
         best, name = results.best_peer(workload.name)
-        ours = results.median(workload.name, coir[0]) if coir else None
+        ours = results.of("coir", workload.name)
         targets = list(workload.targets) or [None]
         if targets[0] and targets[0].kind == "ring" and results.of("ring", workload.name):
             floor_cell = f"ring {number(results.of('ring', workload.name))}"
         else:
-            floor_cell = results.cell(workload.name, floor[0]) if floor else "-"
-        row = [f"{workload.name} {workload.unit}", results.cell(workload.name, coir[0]) if coir else "-",
+            floor_cell = results.cell(workload.name, results.the("floor"))
+        row = [f"{workload.name} {workload.unit}", results.cell(workload.name, results.the("coir")),
                number(results.raw_switches(workload.name)) if workload.unit == "ns" else "", floor_cell,
                f"{name} {number(best)}" if name else "-", f"{ours / best:.2f}" if best and ours is not None else ""]
         for target in targets:
@@ -162,14 +160,13 @@ def print_tables(document, workloads):
     if disturbed:
         print(f"not quiet: {disturbed} of {len(document['measurements'])} runs had to share their CPU; they count only "
               "where no other is left")
-    for name in results.of_kind("coir"):
-        spread = []
-        for workload in workloads:
-            values = results.values.get((workload.name, name), {}).values()
-            if len(values) > 2 and max(values) > 1.3 * min(values):
-                spread.append(f"{workload.name} {number(min(values))} to {number(max(values))}")
-        if spread:
-            print(textwrap.fill(f"not quiet: coir's rounds differ by more than 1.3 x: {', '.join(spread)}", 118))
+    spread = []
+    for workload in workloads:
+        values = results.values.get((workload.name, results.the("coir")), {}).values()
+        if len(values) > 2 and max(values) > 1.3 * min(values):
+            spread.append(f"{workload.name} {number(min(values))} to {number(max(values))}")
+    if spread:
+        print(textwrap.fill(f"not quiet: coir's rounds differ by more than 1.3 x: {', '.join(spread)}", 118))
     for name, version in document["versions"].items():
         if results.kinds[name] in ("peer", "coir"):
             print(f"{name}: {version}")

@@ -46,37 +46,32 @@ Figure yields(std::size_t count) {
   return in_loop([count] { return round_robin(count); });
 }
 
-/// A million tasks that wait for a future, and are let go in the end.
-class Blocked {
- public:
-  Blocked() {
-    for (std::size_t i = 0; i < million; ++i) {
-      static_cast<void>(coir::create_task([gate = gate_] { await(gate); }));
-    }
-    coir::sleep(0s);
-  }
-  ~Blocked() {
-    gate_.set_result();
-    while (coir::get_running_loop().stats().tasks > 1) coir::sleep(0s);
-  }
-  Blocked(const Blocked&) = delete;
-  Blocked& operator=(const Blocked&) = delete;
+/// Runs f() in a loop that stays as f() leaves it: nobody waits until a million suspended tasks have ended.
+template <class F>
+auto in_abandoned_loop(F&& f) {
+  return (new coir::EventLoop)->run_until_complete(std::forward<F>(f));
+}
 
- private:
-  coir::Future<void> gate_ = coir::get_running_loop().create_future<void>();
-};
+/// Suspends a million tasks for good.
+void block() {
+  const auto never = coir::get_running_loop().create_future<void>();
+  for (std::size_t i = 0; i < million; ++i) {
+    static_cast<void>(coir::create_task([never] { await(never); }));
+  }
+  coir::sleep(0s);
+}
 
 Figure yield_beside_1m() {
-  return in_loop([] {
-    const Blocked others;
+  return in_abandoned_loop([] {
+    block();
     return round_robin(1000);
   });
 }
 
 Figure blocked_1m() {
-  return coir::run([] {
+  return in_abandoned_loop([] {
     const race::Memory memory;
-    const Blocked tasks;
+    block();
     return memory.per_task(million);
   });
 }
@@ -357,34 +352,13 @@ Figure thread_round_trip() {
 }
 
 Figure idle_8_loops() {
-  struct Sleepers {
-    coir::EventLoop loop;
-    coir::Future<void> end = loop.create_future<void>();
-    std::atomic<bool> asleep{false};
-    std::thread thread{[this] {
-      loop.run_until_complete([this] {
-        std::vector<coir::Task<void>> tasks;
-        for (int i = 0; i < 10'000; ++i) tasks.push_back(coir::create_task([] { coir::sleep(1h); }));
-        coir::sleep(0s);
-        asleep = true;
-        asleep.notify_one();
-        await(end);
-        for (const auto& task : tasks) task.cancel();
-        coir::wait(tasks);
-      });
-    }};
-  };
-  std::array<Sleepers, 8> loops;
-  for (Sleepers& sleepers : loops) sleepers.asleep.wait(false);
-  std::this_thread::sleep_for(100ms);
-  const double before = race::cpu_seconds();
-  std::this_thread::sleep_for(1s);
-  const double used = race::cpu_seconds() - before;
-  for (Sleepers& sleepers : loops) {
-    sleepers.loop.call_soon_threadsafe([&end = sleepers.end] { end.set_result(); });
-    sleepers.thread.join();
-  }
-  return 1000 * used;
+  return race::idle_8_loops([](auto ready) {
+    coir::run([ready] {
+      for (int i = 0; i < 10'000; ++i) static_cast<void>(coir::create_task([] { coir::sleep(1h); }));
+      await(coir::create_task(ready));
+      coir::sleep(1h);
+    });
+  });
 }
 
 // ---- echo -----------------------------------------------------------------------------------------------------------

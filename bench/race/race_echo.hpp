@@ -1,9 +1,8 @@
 // What the echo servers of the race share: the listener, the load generator, and the meter of their CPU time.
 // SPDX-License-Identifier: MIT
 //
-// `PROGRAM echo_N` is the server. It listens on a port of the kernel's choice and starts the program named by RACE_LOAD
-// as
-// `$RACE_LOAD PORT N SECONDS`, which connects, sends 64 bytes at a time on each connection, prints
+// `PROGRAM echo_N` is the server. It listens on a port of the kernel's choice and starts the program named by
+// RACE_LOAD as `$RACE_LOAD PORT N SECONDS`, which connects, sends 64 bytes at a time on each connection, prints
 // `requests rps p50_us p99_us` and closes. The figure is CPU time for each request, of the whole server process, from
 // the first byte that arrives to the first connection that closes: setting up and taking down does not count.
 #pragma once

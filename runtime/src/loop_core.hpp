@@ -184,10 +184,11 @@ class LoopCore : public LoopCount {
   [[gnu::always_inline]] static void prefetch_behind(HandleNode& first) noexcept {
     if (first.role == HandleNode::Role::task_step) {
       if (const fibers::Fiber* fiber = static_cast<TaskState&>(first).fiber_) {
-        const auto* frame = static_cast<const std::byte*>(fiber->frame);
-        __builtin_prefetch(frame - 128, 1);
-        __builtin_prefetch(frame - 64, 1);
-        __builtin_prefetch(frame, 1);
+        // Not a pointer: that of a fiber which has never been left is null.
+        const auto frame = reinterpret_cast<std::uintptr_t>(fiber->frame);
+        __builtin_prefetch(reinterpret_cast<void*>(frame - 128), 1);
+        __builtin_prefetch(reinterpret_cast<void*>(frame - 64), 1);
+        __builtin_prefetch(reinterpret_cast<void*>(frame), 1);
       }
     }
     if (HandleNode* second = first.next) {

@@ -147,7 +147,7 @@ void* allocate_block(std::size_t index) {
     return blocks;
   }
   void* const memory = ::operator new(bytes_of(index));
-  if (recycler.thread == Recycler::Thread::enrolled) {
+  if (enrolled()) {
     ++recycler.blocks[index].limit;
     ++recycler.blocks[index].room;
   }

@@ -60,7 +60,12 @@ class TimerQueue {
     Entry entries[arity];
   };
 
-  Entry& at(std::size_t i) noexcept { return quads_.front().entries[i + root]; }
+  static_assert(sizeof(Quad) == arity * sizeof(Entry));
+
+  Entry& at(std::size_t i) noexcept {
+    Entry* const entries = quads_.front().entries;  // and those of all quads behind it: one array, but for its type
+    return entries[i + root];
+  }
   void place(std::size_t i, const Entry& entry) noexcept {
     at(i) = entry;
     entry.node->position = i;

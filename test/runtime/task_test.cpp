@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "runtime_test.hpp"
 
+#include <algorithm>
+#include <array>
 #include <memory>
+#include <set>
 #include <stdexcept>
+#include <thread>
 
 namespace coir::test {
 namespace {
@@ -190,6 +194,42 @@ TEST_F(TaskTest, DefaultNamesCountUp) {  // T21
     EXPECT_EQ(named.get_name(), "yours");
     sleep(0s);
   });
+}
+
+/// What a fresh thread that makes `count` tasks calls them, without "Task-".
+static std::vector<int> numbers_of_new_tasks(std::size_t count) {
+  std::vector<int> numbers;
+  std::thread([&] {
+    coir::run([&] {
+      while (numbers.size() < count) {
+        numbers.push_back(std::stoi(create_task([] {}).get_name().substr(5)));
+        if (numbers.size() % 7 == 0) sleep(0s);
+      }
+    });
+  }).join();
+  return numbers;
+}
+
+TEST_F(TaskTest, DefaultNamesOfOneThreadHaveNoGapsWhileNoOtherMakesTasks) {
+  const std::vector<int> numbers = numbers_of_new_tasks(1000);
+  for (std::size_t i = 1; i < numbers.size(); ++i) ASSERT_EQ(numbers[i], numbers[i - 1] + 1) << i;
+}
+
+TEST_F(TaskTest, NoTwoThreadsShareADefaultName) {
+  constexpr std::size_t threads = 4;
+  constexpr std::size_t each = 500;
+  std::array<std::vector<int>, threads> numbers;
+  {
+    std::vector<std::thread> running;
+    for (auto& own : numbers) running.emplace_back([&own] { own = numbers_of_new_tasks(each); });
+    for (std::thread& thread : running) thread.join();
+  }
+  std::set<int> all;
+  for (const auto& own : numbers) {
+    EXPECT_TRUE(std::is_sorted(own.begin(), own.end())) << "each counts up";
+    all.insert(own.begin(), own.end());
+  }
+  EXPECT_EQ(all.size(), threads * each);
 }
 
 TEST_F(TaskTest, AllTasksAreTheUnfinishedOnesOldestFirst) {

@@ -29,8 +29,8 @@ namespace coir::detail {
 ///     ::operator new. So a thread that frees what it has made keeps all of it; trim() takes that back, bit by bit.
 /// K3  What a thread frees beyond that was made by others: it goes in batches to a depot that all threads share, and
 ///     they take from there before they ask ::operator new. The depot is bounded, too.
-/// K4  `room` is zero before the thread's first free, when the class is full, and for ever once the thread ends: then
-///     freeing takes the slow path. Under Valgrind's Memcheck it stays zero.
+/// K4  `room` is zero before the thread has made or freed a block, when the class is full, and for ever once the thread
+///     ends: then freeing takes the slow path. Under Valgrind's Memcheck it stays zero.
 ///
 /// Cost      bench/await_bench create_future: 1.2 r.
 struct Recycler {
