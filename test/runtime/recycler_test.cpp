@@ -200,8 +200,10 @@ TEST_F(RecyclerTest, AnyBlockMayGoToTheHeapAndAnyOfTheHeapMayBeRecycled) {  // K
   const std::size_t before = allocations.outstanding;
   on_fresh_thread([] {
     for (int i = 0; i < 100; ++i) {
-      ::operator delete(new Block);
-      delete ::new (::operator new(sizeof(Block))) Block;
+      void* volatile block = new Block;  // volatile: compilers warn of what is tested here
+      ::operator delete(block);
+      block = ::operator new(sizeof(Block));
+      delete static_cast<Block*>(block);
     }
   });
   EXPECT_EQ(allocations.outstanding, before);
