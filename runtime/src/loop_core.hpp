@@ -124,6 +124,7 @@ class LoopCore : public LoopCount {
 
   void turn();
   void wait_for_work();
+  bool spin_for_post() noexcept;
   bool may_wait_for_ever() const noexcept;
   void shuffle_steps();
   void collect();
@@ -227,6 +228,7 @@ class LoopCore : public LoopCount {
 
   unsigned turns_since_poll_ = 0;
   unsigned handles_since_poll_ = 0;
+  unsigned spins_ = 0;            // see spin_for_post()
   bool examined_ = false;         // the present wait for nothing in particular is no deadlock
   std::size_t peak_before_ = 0;   // fibers in use at once in the period before this one
   TimePoint period_began_{};

@@ -18,6 +18,13 @@ constexpr std::size_t always_kept_fibers = 16;
 // How long nothing must have happened before anybody asks whether anything ever can.
 constexpr auto deadlock_grace = std::chrono::milliseconds(100);
 constexpr std::size_t kept_bytes_per_fiber = std::size_t{16} << 10;
+constexpr unsigned most_spins = 64;
+
+void pause_briefly() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();  // 10 to 40 ns
+#endif
+}
 
 }  // namespace
 
@@ -42,6 +49,7 @@ void LoopCore::wait_for_work() {
     timeout = limit_for_memory(timeout);
     if (may_wait_for_ever()) timeout = timeout ? std::min<Duration>(*timeout, deadlock_grace) : deadlock_grace;
   }
+  if (spin_for_post()) return;
   if (!inbox->before_sleep()) return;
   if (poller.wait(timeout, next)) inbox->drain_wake_fd();
   inbox->after_sleep();
@@ -55,6 +63,18 @@ void LoopCore::wait_for_work() {
     leaving = std::make_exception_ptr(DeadlockError(describe_deadlock(*this)));
     update_host_only();
   }
+}
+
+/// In the middle of a burst the next post is nearer than the end of a sleep, which costs both threads a system call: about
+/// 500 ns each (bench/race post_burst). So a loop that was posted to more than once between two looks waits a microsecond
+/// before it sleeps, for half as long after each time in vain. One that is woken by single posts, or never, does not.
+bool LoopCore::spin_for_post() noexcept {
+  for (unsigned i = 0; i < spins_; ++i) {
+    if (!inbox->empty()) return true;
+    pause_briefly();
+  }
+  spins_ /= 2;
+  return false;
 }
 
 /// Tasks are left, and nothing that this loop knows of can wake one. Another thread might: that is asked last.
@@ -71,7 +91,11 @@ void LoopCore::collect() {
   } else {
     ++turns_since_poll_;
   }
-  if (!inbox->empty()) next.append(inbox->take());
+  if (!inbox->empty()) {
+    NodeQueue posted = inbox->take();
+    if (posted.front()->next != nullptr) spins_ = most_spins;
+    next.append(std::move(posted));
+  }
   if (!timers.empty()) timers.take_due(clock.now(), next);
 }
 
