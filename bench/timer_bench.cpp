@@ -4,6 +4,7 @@
 #include <coir/sleep.hpp>
 
 #include <cstdint>
+#include <vector>
 
 #include "raw_switch.hpp"
 
@@ -35,11 +36,26 @@ void among_others(benchmark::State& state, double operations, Body&& body) {
   loop.run_until_complete([&] { body(loop, deadlines); });
 }
 
-/// The heap grows as it goes: the number of iterations is fixed, or it would be another heap in every run.
-void add(benchmark::State& state) {
-  among_others(state, 1, [&](coir::EventLoop& loop, FarDeadlines& deadlines) {
-    for (auto _ : state) loop.call_later(deadlines.next(), [] {});
+/// Cancelled afterwards, off the clock: the heap is the same in every iteration.
+template <class Set>
+void add_by(benchmark::State& state, Set&& set) {
+  among_others(state, batch, [&](coir::EventLoop& loop, FarDeadlines& deadlines) {
+    std::vector<coir::TimerHandle> handles(batch);
+    for (auto _ : state) {
+      const auto began = std::chrono::steady_clock::now();
+      for (auto& handle : handles) handle = set(loop, deadlines.next());
+      state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+      for (auto& handle : handles) handle.cancel();
+    }
   });
+}
+void add(benchmark::State& state) {
+  add_by(state, [](coir::EventLoop& loop, coir::Duration delay) { return loop.call_later(delay, [] {}); });
+}
+/// The same without reading the clock.
+void add_at(benchmark::State& state) {
+  const coir::TimePoint now = coir::EventLoop().time();
+  add_by(state, [now](coir::EventLoop& loop, coir::Duration delay) { return loop.call_at(now + delay, [] {}); });
 }
 
 /// The life of most timeouts.
@@ -47,6 +63,15 @@ void add_and_cancel(benchmark::State& state) {
   among_others(state, batch, [&](coir::EventLoop& loop, FarDeadlines& deadlines) {
     for (auto _ : state) {
       for (int i = 0; i < batch; ++i) loop.call_later(deadlines.next(), [] {}).cancel();
+      coir::sleep(0s);
+    }
+  });
+}
+void add_at_and_cancel(benchmark::State& state) {
+  among_others(state, batch, [&](coir::EventLoop& loop, FarDeadlines& deadlines) {
+    const coir::TimePoint now = loop.time();
+    for (auto _ : state) {
+      for (int i = 0; i < batch; ++i) loop.call_at(now + deadlines.next(), [] {}).cancel();
       coir::sleep(0s);
     }
   });
@@ -64,8 +89,10 @@ void add_and_fire(benchmark::State& state) {
   });
 }
 
-BENCHMARK(add)->ArgName("others")->Arg(0)->Arg(1'000'000)->Iterations(100'000);
-BENCHMARK(add_and_cancel)->ArgName("others")->Arg(0)->Arg(1'000'000)->Iterations(10'000);
+BENCHMARK(add)->ArgName("others")->Arg(0)->Arg(1'000'000)->UseManualTime();
+BENCHMARK(add_at)->ArgName("others")->Arg(0)->Arg(1'000'000)->UseManualTime();
+BENCHMARK(add_and_cancel)->ArgName("others")->Arg(0)->Arg(1'000'000);
+BENCHMARK(add_at_and_cancel)->ArgName("others")->Arg(0)->Arg(1'000'000);
 BENCHMARK(add_and_fire)->ArgName("others")->Arg(0)->Arg(1'000'000);
 
 }  // namespace

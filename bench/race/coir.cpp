@@ -222,11 +222,18 @@ void set_timers(std::size_t count, race::Random& random) {
   for (std::size_t i = 0; i < count; ++i) loop.call_later(1h + random.below(1h), [] {});
 }
 
+/// In memory that timers before them have used, as the floor's.
 Figure timer_insert() {
   constexpr std::size_t count = 10'000;
   return in_loop([] {
     race::Random random;
     set_timers(million, random);
+    std::vector<coir::TimerHandle> earlier;
+    for (std::size_t i = 0; i < count * (race::rounds + 1); ++i) {
+      earlier.push_back(coir::get_running_loop().call_later(1h, [] {}));
+    }
+    for (auto& timer : earlier) timer.cancel();
+    earlier.clear();
     return race::ns_each(count, [&] { set_timers(count, random); });
   });
 }
