@@ -29,9 +29,11 @@ class FdWait final : public FutureState, public HandleNode {
     if (!done()) forget();
     return FutureState::cancel(std::move(message));
   }
+  /// The descriptor is ready. Its registration stays, for the next wait.
   void invoke() override {
-    forget();
-    if (!done()) finish();
+    if (done()) return;
+    loop().poller.end_wait(fd_, direction_)->HandleNode::release();
+    finish();
   }
   /// Somebody took the descriptor away, by add_reader() or remove_reader() and their like, or the loop closed: nothing will
   /// ever end this wait.
@@ -62,7 +64,7 @@ void await_ready(int fd, Poller::Direction direction, const char* call) {
   }
   auto* wait = new FdWait(core, fd, direction);
   const auto future = Ref<FutureState>::adopt(wait);
-  core.poller.watch(fd, direction, *wait);  // takes the node's reference, also when it throws
+  core.poller.watch_once(fd, direction, *wait, task.id());  // takes the node's reference, also when it throws
   wait_until_done(*wait);
   wait->require_value();
 }

@@ -35,6 +35,7 @@ void LoopCore::wait_for_work() {
   give_memory_back(now);
   if (clock.is_virtual()) {
     poller.wait(Duration::zero(), next);
+    if (next.empty() && poller.prove_all(next)) poller.wait(Duration::zero(), next);
     if (!next.empty() || !inbox->empty()) return;  // time stands still while anything is ready
     if (job_count == 0) {
       if (deadline && clock.jump_to(*deadline)) return;
@@ -51,13 +52,14 @@ void LoopCore::wait_for_work() {
   }
   if (spin_for_post()) return;
   if (!inbox->before_sleep()) return;
-  if (poller.wait(timeout, next)) inbox->drain_wake_fd();
+  const Poller::Outcome outcome = poller.wait(timeout, next);
+  if (outcome.woken) inbox->drain_wake_fd();
   inbox->after_sleep();
   turns_since_poll_ = 0;
   handles_since_poll_ = 0;
   if (!next.empty() || !inbox->empty()) {
     examined_ = false;
-  } else if (may_wait_for_ever()) {
+  } else if (outcome.timed_out && may_wait_for_ever()) {
     examined_ = true;
     if (!is_only_thread()) return;
     leaving = std::make_exception_ptr(DeadlockError(describe_deadlock(*this)));

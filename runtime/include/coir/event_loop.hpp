@@ -69,7 +69,7 @@ struct LoopStats {
   std::uint64_t turns = 0;
   std::size_t tasks = 0;            ///< unfinished
   std::size_t timers = 0;           ///< armed
-  std::size_t descriptors = 0;      ///< with a reader or writer
+  std::size_t descriptors = 0;      ///< with a reader or writer, or awaited
   std::size_t external_work = 0;    ///< executor calls under way
   fibers::FiberStats fibers;
 };
