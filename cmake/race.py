@@ -32,8 +32,7 @@ RAW_SWITCH = "raw_switch"
 LEAST_ROUNDS = 5  # whatever time they take
 # What is slow runs less often: [(longer than these seconds, in so many rounds), ...] of coir and the floors; of peers.
 SLOW = ([], [(2.5, 1), (1, 3)])
-QUICK_LEAST_ROUNDS = 5  # whatever time they take
-SLOW = ([(1.5, 1)], [(0.5, 1)])
+QUICK_SLOW = ([(1.5, 1)], [(0.5, 1)])
 
 
 def arguments():
@@ -46,7 +45,7 @@ def arguments():
     parser.add_argument("--timeout", type=float, default=60, help="seconds for one run (default: 60)")
     parser.add_argument("--minutes", type=float,
                         help="further rounds are left to coir and the floors if else they would end later, and "
-                             "fewer from the sixth on (default: 14, with --quick 2.25)")
+                             "fewer from the sixth on (default: 12, with --quick 2.25)")
     parser.add_argument("--out", metavar="DIR", help="default: BUILD/race")
     parser.add_argument("--build", metavar="DIR", help="default: build/bench")
     parser.add_argument("--missing", metavar="FILE", help="lines 'NAME reason': what could not be built")
@@ -57,7 +56,7 @@ def arguments():
     options.build = os.path.abspath(options.build or os.path.join(options.root, "build", "bench"))
     options.out = os.path.abspath(options.out or os.path.join(options.build, "race"))
     options.rounds = options.rounds or (3 if options.quick else 7)
-    options.minutes = options.minutes or (2.25 if options.quick else 14)
+    options.minutes = options.minutes or (2.25 if options.quick else 12)
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
     known = [workload.name for workload in WORKLOADS]

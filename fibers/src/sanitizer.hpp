@@ -36,7 +36,8 @@
 #if COIR_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
-#if __has_include(<valgrind/valgrind.h>)
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
 #include <valgrind/valgrind.h>
 #define COIR_VALGRIND 1
 #else
@@ -56,6 +57,17 @@ struct FiberState {
   void* tsan_fiber = nullptr;
 #endif
 };
+
+/// Whether Valgrind's Memcheck watches. Its other tools count or trace: they should see what runs without them.
+inline bool under_memcheck() noexcept {
+#if COIR_VALGRIND
+  const char probe = 0;
+  char bits = 0;
+  return VALGRIND_GET_VBITS(&probe, &bits, 1) != 0;  // 0 from every other tool, and without Valgrind
+#else
+  return false;
+#endif
+}
 
 /// Called once for each new stack, before anything runs on it.
 inline void register_stack([[maybe_unused]] std::byte* limit, [[maybe_unused]] std::byte* top) noexcept {

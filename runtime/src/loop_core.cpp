@@ -204,7 +204,7 @@ bool LoopCore::serve_from_fiber() noexcept {
 #if COIR_CALL_ON_STACK
   const fibers::ExceptionState& exceptions = *pool.exception_state;
   // A callback does not see the exceptions that the task is handling.
-  if (exceptions.caught != nullptr || exceptions.uncaught != 0) return false;
+  if (exceptions.caught != nullptr || exceptions.uncaught != 0 || !pool.may_call_on_host) return false;
   current_task = nullptr;
   const int saved = *pool.thread_errno;
   fibers::call_on_host_stack(pool, [](void* core) { static_cast<LoopCore*>(core)->serve(); }, this);

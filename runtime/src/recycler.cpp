@@ -6,12 +6,7 @@
 #include <thread>
 #include <utility>
 
-#if __has_include(<valgrind/memcheck.h>)
-#include <valgrind/memcheck.h>
-#define COIR_MEMCHECK 1
-#else
-#define COIR_MEMCHECK 0
-#endif
+#include "sanitizer.hpp"
 
 namespace coir::detail {
 
@@ -111,21 +106,10 @@ struct Reaper {
 
 thread_local Reaper reaper;
 
-/// Valgrind's other tools count or trace: they should see what runs without them.
-bool checked_by_memcheck() noexcept {
-#if COIR_MEMCHECK
-  const char probe = 0;
-  char bits = 0;
-  return VALGRIND_GET_VBITS(&probe, &bits, 1) != 0;  // 0 from every other tool, and without Valgrind
-#else
-  return false;
-#endif
-}
-
 /// Whether this thread may keep blocks.
 bool enrolled() noexcept {
   if (recycler.thread == Recycler::Thread::enrolled) [[likely]] return true;
-  if (recycler.thread == Recycler::Thread::gone || checked_by_memcheck()) return false;
+  if (recycler.thread == Recycler::Thread::gone || fibers::sanitizer::under_memcheck()) return false;
   recycler.thread = Recycler::Thread::enrolled;
   reaper.touch();
   for (std::size_t i = 0; i < Recycler::classes; ++i) recycler.blocks[i].room = recycler.blocks[i].limit = base_of(i);
