@@ -36,10 +36,11 @@ class Workload:
     million: bool = False  # left out by --quick
     pinned: bool = True
     busy: bool = True      # never waits: a run that gets less than the whole CPU has been disturbed
+    peers: bool = True     # False: against the floor alone
 
 
-def workload(name, family, unit, *targets, million=False, pinned=True, busy=True):
-    return Workload(name, family, unit, targets, million, pinned, busy and pinned)
+def workload(name, family, unit, *targets, million=False, pinned=True, busy=True, peers=True):
+    return Workload(name, family, unit, targets, million, pinned, busy and pinned, peers)
 
 
 FAMILIES = ["yield", "spawn", "await and queue", "gather", "timers", "cancel", "memory", "echo", "threads"]
@@ -49,8 +50,9 @@ WORKLOADS = [
     workload("yield_2", "yield", "ns", Target("r", 2.5)),
     workload("yield_1000", "yield", "ns", Target("r", 3.3)),
     workload("yield_100k", "yield", "ns", Target("ring", 1.6)),
-    workload("yield_1m", "yield", "ns", Target("ring", 1.6), million=True),
-    workload("yield_beside_1m", "yield", "ns", Target("self", 1.05, "yield_1000", text="alone"), million=True),
+    workload("yield_1m", "yield", "ns", Target("ring", 1.6), million=True, peers=False),
+    workload("yield_beside_1m", "yield", "ns", Target("self", 1.05, "yield_1000", text="alone"), million=True,
+             peers=False),
     workload("spawn_join", "spawn", "ns", Target("r", 6)),
     workload("spawn_100k", "spawn", "ns", Target("r", 8)),
     workload("skynet", "spawn", "s", Target("best", 1), million=True),
