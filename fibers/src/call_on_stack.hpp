@@ -28,8 +28,9 @@ extern "C" {
 void coir_call_on_stack(void* argument, void (*function)(void*), std::byte* top) noexcept;
 }
 
-// One copy in each library, not exported.
+// One copy in each library, not exported; and in each assembler file, where link-time optimisation puts many sources.
 asm(R"(
+  .ifndef coir_call_on_stack
   .pushsection .text.coir_call_on_stack,"axG",@progbits,coir_call_on_stack,comdat
   .globl coir_call_on_stack
   .hidden coir_call_on_stack
@@ -50,5 +51,6 @@ coir_call_on_stack:
   .cfi_endproc
   .size coir_call_on_stack, .-coir_call_on_stack
   .popsection
+  .endif
 )");
 #endif

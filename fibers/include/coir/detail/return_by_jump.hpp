@@ -15,8 +15,10 @@
 #if __has_attribute(function_return)
 #define COIR_RETURN_BY_JUMP [[gnu::function_return("thunk-extern")]]
 
-// One copy in each library, not exported. rcx carries neither a result nor anything that a caller wants back.
+// One copy in each library, not exported; and in each assembler file, where link-time optimisation puts many sources.
+// rcx carries neither a result nor anything that a caller wants back.
 asm(R"(
+  .ifndef __x86_return_thunk
   .pushsection .text.__x86_return_thunk,"axG",@progbits,__x86_return_thunk,comdat
   .globl __x86_return_thunk
   .hidden __x86_return_thunk
@@ -30,6 +32,7 @@ __x86_return_thunk:
   .cfi_endproc
   .size __x86_return_thunk, .-__x86_return_thunk
   .popsection
+  .endif
 )");
 #endif
 #endif
