@@ -45,7 +45,7 @@ def arguments():
     parser.add_argument("--timeout", type=float, default=60, help="seconds for one run (default: 60)")
     parser.add_argument("--minutes", type=float,
                         help="further rounds are left to coir and the floors if else they would end later, and "
-                             "fewer from the sixth on (default: 13.5, with --quick 2.25)")
+                             "fewer from the sixth on (default: 13.5, with --quick 1.7)")
     parser.add_argument("--out", metavar="DIR", help="default: BUILD/race")
     parser.add_argument("--build", metavar="DIR", help="default: build/bench")
     parser.add_argument("--missing", metavar="FILE", help="lines 'NAME reason': what could not be built")
@@ -56,7 +56,7 @@ def arguments():
     options.build = os.path.abspath(options.build or os.path.join(options.root, "build", "bench"))
     options.out = os.path.abspath(options.out or os.path.join(options.build, "race"))
     options.rounds = options.rounds or (3 if options.quick else 7)
-    options.minutes = options.minutes or (2.25 if options.quick else 13.5)
+    options.minutes = options.minutes or (1.7 if options.quick else 13.5)
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
     known = [workload.name for workload in WORKLOADS]
