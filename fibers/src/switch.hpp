@@ -18,9 +18,9 @@
 #include <utility>
 
 #include <coir/detail/assert.hpp>
+#include <coir/detail/return_by_jump.hpp>
 
 #include "call_on_stack.hpp"
-#include <coir/detail/return_by_jump.hpp>
 #include "sanitizer.hpp"
 
 #if BOOST_VERSION == 108800

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "runtime_test.hpp"
+#include "descriptor_test.hpp"
 
 #include <coir/io.hpp>
 
@@ -12,23 +12,8 @@
 namespace coir::test {
 namespace {
 
-class IoTest : public RuntimeTest {
+class IoTest : public DescriptorTest {
  protected:
-  static std::array<int, 2> make_pipe() {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC), 0);
-    return ends;
-  }
-  static std::array<int, 2> make_sockets() {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);
-    return ends;
-  }
-  static void put(int fd) { EXPECT_EQ(::write(fd, "x", 1), 1); }
-  static char take(int fd) {
-    char byte = 0;
-    return ::read(fd, &byte, 1) == 1 ? byte : '\0';
-  }
   /// Fills the descriptor's buffer.
   static void fill(int fd) {
     const std::array<char, 4096> bytes{};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a wait leaves in the kernel for the next one, and what becomes of it: descriptors that are closed, numbers that
 // are reused, data that nobody waits for.
-#include "runtime_test.hpp"
+#include "descriptor_test.hpp"
 
 #include <coir/io.hpp>
 
@@ -32,23 +32,8 @@ extern "C" int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) n
 namespace coir::test {
 namespace {
 
-class PollerTest : public RuntimeTest {
+class PollerTest : public DescriptorTest {
  protected:
-  static std::array<int, 2> make_pipe() {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC), 0);
-    return ends;
-  }
-  static std::array<int, 2> make_sockets() {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);
-    return ends;
-  }
-  static void put(int fd) { EXPECT_EQ(::write(fd, "x", 1), 1); }
-  static char take(int fd) {
-    char byte = 0;
-    return ::read(fd, &byte, 1) == 1 ? byte : '\0';
-  }
   static void pass_turns(int count) {
     for (int i = 0; i < count; ++i) sleep(0s);
   }
