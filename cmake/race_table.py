@@ -56,6 +56,8 @@ WORKLOADS = [
     workload("spawn_join", "spawn", "ns", Target("r", 6)),
     workload("spawn_100k", "spawn", "ns", Target("r", 8)),
     workload("skynet", "spawn", "s", Target("best", 1), million=True),
+    # coir's tasks start in the order of creation, as by default: all of a level exist before the next begins.
+    workload("skynet_fifo", "spawn", "s", million=True, peers=False),
     workload("await_done", "await and queue", "ns", Target("r", 0.4)),
     workload("await_callback", "await and queue", "ns", Target("r", 5)),
     workload("queue_ping_pong", "await and queue", "ns", Target("r", 5)),

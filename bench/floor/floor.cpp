@@ -202,7 +202,7 @@ int main(int argc, char** argv) {
                     {"blocked_1m", "B", blocked_1m},
                     {"timer_insert", "ns", timer_insert},
                     {"timer_pop", "ns", timer_pop},
-                    {"skynet", "s", skynet_1m},
+                    {"skynet_fifo", "s", skynet_1m},
                     {"post_burst", "ns", post_burst},
                     {"thread_round_trip", "ns", thread_round_trip},
                     {"cancel_1", "ns", cancel_1},

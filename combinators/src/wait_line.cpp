@@ -14,6 +14,20 @@ WaitLineState::WaitLineState(LoopCore& loop, const WaitLine& line)
   stored_.emplace();
 }
 
+inline Ref<WaitLineState> WaitLineState::make(LoopCore& loop, const WaitLine& line) {
+  FutureState* const spare = spare_of(loop).take();
+  if (spare == nullptr) return Ref<WaitLineState>::adopt(new WaitLineState(loop, line));
+  auto* const state = static_cast<WaitLineState*>(spare);  // nobody else keeps any
+  state->renew(line.kind(), line.where());
+  state->line_ = &line;
+  return Ref<WaitLineState>::adopt(state);
+}
+
+inline void WaitLineState::retire(Ref<WaitLineState> state) noexcept {
+  state->forget_line();
+  if (state->renewable() && spare_of(state->loop()).keep(*state)) state.leak();
+}
+
 void WaitLineState::each_awaited(const AwaitedVisitor& visit) const {
   if (line_ == nullptr || line_->holder() == 0) return;
   const AnyFuture self(Ref<FutureState>(const_cast<WaitLineState*>(this)));
@@ -31,15 +45,14 @@ Waiter::Waiter(WaitLine& line) : line_(&line) {
                          ": it is bound to a different event loop, because tasks have waited for it there. Make one "
                          "for each loop.");
   }
-  state_ = Ref<WaitLineState>::adopt(new WaitLineState(loop, line));
+  state_ = WaitLineState::make(loop, line);
   state_->trace_created();
   line.waiting_.push(*this);
 }
 
 Waiter::~Waiter() {
-  state_->forget_line();
-  if (line_ == nullptr) return;
-  (woken() ? line_->woken_ : line_->waiting_).remove(*this);
+  if (line_ != nullptr) (woken() ? line_->woken_ : line_->waiting_).remove(*this);
+  WaitLineState::retire(std::move(state_));
 }
 
 void Waiter::throw_lost() const {

@@ -111,6 +111,11 @@ void FutureState::throw_no_value() {
   std::rethrow_exception(exception_);
 }
 
+void FutureState::throw_no_value_and_release() {
+  const auto own = Ref<FutureState>::adopt(this);
+  throw_no_value();
+}
+
 void FutureState::throw_not_settable(const char* call) const {
   if (is_task_) {
     throw UsageError(UsageError::Reason::result_of_task,

@@ -273,6 +273,7 @@ void LoopCore::close() {
   if (closed) return;
   closed = true;
   remove_signal_handlers(*this);
+  if (FutureState* spare = take()) spare->release();
   const auto discard = [](HandleNode& node) {
     node.queued = false;
     if (node.role == HandleNode::Role::task_step) return;

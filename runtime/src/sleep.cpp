@@ -36,6 +36,13 @@ class SleepState final : public FutureState, public TimerNode {
   ~SleepState() override = default;
 };
 
+/// Errors    std::bad_alloc; the state is released then
+void add_timer(LoopCore& core, SleepState& state) {
+  auto own = Ref<FutureState>::adopt(&state);
+  core.timers.insert(state);
+  own.leak();
+}
+
 }  // namespace
 
 COIR_RETURN_BY_JUMP void sleep_for(Duration duration) {
@@ -44,14 +51,12 @@ COIR_RETURN_BY_JUMP void sleep_for(Duration duration) {
   LoopCore& core = task.loop();
   core.require_open("sleep()");
   auto* state = new SleepState(core, core.clock.now() + duration);
-  const auto future = Ref<FutureState>::adopt(state);
-  core.timers.insert(*state);
+  add_timer(core, *state);
   if (core.tracer != nullptr) {
     core.trace(TraceEvent::Kind::future_created, nullptr, state, "sleep");
     core.trace(TraceEvent::Kind::timer_added, nullptr, state, "sleep");
   }
-  wait_until_done(*state);
-  state->require_value();
+  const auto future = await_value(*state);
 }
 
 }  // namespace coir::detail

@@ -70,27 +70,52 @@ int TaskState::uncancel() noexcept {
 
 namespace {
 
+/// Gives up a reference just before a throw, as if by it: the value's destructor may await, and must not be thrown at.
+void release_unwinding(FutureState& awaited) noexcept {
+  unsigned& uncaught = running_loop->pool.exception_state->uncaught;
+  ++uncaught;
+  awaited.release();
+  --uncaught;
+}
+
 [[noreturn]] void throw_cancelled(std::unique_ptr<std::string> message) {
   throw CancelledError(message ? std::move(*message) : std::string());
 }
 
 }  // namespace
 
-/// After an await, with a cancel() outstanding. A CancelledError that the awaited future brings is the delivery; its
-/// message, of the first request, stands. Any other outcome gives way to a request that the future did not take.
-void TaskState::deliver_cancel(FutureState& awaited) {
+/// With a cancel() outstanding: not at a task that is being unwound (P6).
+inline bool TaskState::may_throw_now() const noexcept { return !unwinding(*running_loop); }
+
+/// After an await, with a cancel() outstanding: whether it is to throw. A CancelledError that the awaited future brings is
+/// the delivery; its message, of the first request, stands. Any other outcome gives way to a request that the future did
+/// not take. `release`: gives up one reference of the future if this throws itself.
+bool TaskState::cancel_is_due(FutureState& awaited, bool release) {
   passed_on_ = false;
   const bool requested = std::exchange(must_cancel_, false);
-  if (awaited.cancelled()) throw CancelledError(awaited.cancel_message());
   if (awaited.failed()) {  // a gather is never cancelled: it fails with a CancelledError
     try {
       std::rethrow_exception(awaited.reason());
     } catch (const CancelledError&) {
+      if (release) release_unwinding(awaited);
       throw;
     } catch (...) {
     }
   }
-  if (requested) throw_cancelled(std::move(must_message_));
+  return awaited.cancelled() || requested;
+}
+
+/// What a suspend throws then. It throws itself: each frame and each clean-up on the way of an exception costs.
+CancelledError TaskState::take_cancelled_error(FutureState& awaited, bool release) {
+  std::string message;
+  if (awaited.cancelled()) {
+    message = awaited.cancel_message();
+  } else if (must_message_) {
+    message = std::move(*must_message_);
+    must_message_.reset();
+  }
+  if (release) release_unwinding(awaited);
+  return CancelledError(std::move(message));
 }
 
 void start_task(TaskState& task) {
@@ -115,26 +140,40 @@ void start_task_eagerly(TaskState& task) {
   core.running ? core.start_eagerly(task) : core.schedule(task);
 }
 
-COIR_RETURN_BY_JUMP void suspend_until_done(FutureState& awaited, TaskState& task) {
-  LoopCore& core = *running_loop;  // task.loop(), without a look into the cold half of the task
-  if (&awaited == &task) [[unlikely]] throw_cannot_await(awaited);
+[[gnu::always_inline]] inline void TaskState::suspend_on(FutureState& awaited) {
+  LoopCore& core = *running_loop;  // this->loop(), without a look into the cold half of the task
   if (core.tracer != nullptr) [[unlikely]] {
-    core.trace(TraceEvent::Kind::blocks_on, &task, &awaited);
-    core.trace(TraceEvent::Kind::wakeup_added, &task, &awaited);
+    core.trace(TraceEvent::Kind::blocks_on, this, &awaited);
+    core.trace(TraceEvent::Kind::wakeup_added, this, &awaited);
   }
-  awaited.add_callback(task);
-  task.waiting_on_ = &awaited;
-  if (task.must_cancel_ && !unwinding(core)) [[unlikely]] {
-    if (awaited.cancel(task.must_message_ ? *task.must_message_ : std::string())) {
-      task.must_cancel_ = false;
-      task.passed_on_ = true;
+  awaited.add_callback(*this);
+  waiting_on_ = &awaited;
+  if (must_cancel_ && may_throw_now()) [[unlikely]] {
+    if (awaited.cancel(must_message_ ? *must_message_ : std::string())) {
+      must_cancel_ = false;
+      passed_on_ = true;
     }
   }
   core.leave_task();
-  task.waiting_on_ = nullptr;
-  task.HandleNode::future = nullptr;
-  if (core.tracer != nullptr) [[unlikely]] core.trace(TraceEvent::Kind::unblocks, &task, &awaited);
-  if ((task.must_cancel_ || task.passed_on_) && !unwinding(core)) [[unlikely]] task.deliver_cancel(awaited);
+  waiting_on_ = nullptr;
+  HandleNode::future = nullptr;
+  if (core.tracer != nullptr) [[unlikely]] core.trace(TraceEvent::Kind::unblocks, this, &awaited);
+}
+
+COIR_RETURN_BY_JUMP void suspend_until_done(FutureState& awaited, TaskState& task) {
+  if (&awaited == &task) [[unlikely]] throw_cannot_await(awaited);
+  task.suspend_on(awaited);
+  if ((task.must_cancel_ || task.passed_on_) && task.may_throw_now()) [[unlikely]] {
+    if (task.cancel_is_due(awaited, false)) throw task.take_cancelled_error(awaited, false);
+  }
+}
+
+COIR_RETURN_BY_JUMP void suspend_until_done_or_release(FutureState& awaited, TaskState& task) {
+  if (&awaited == &task) [[unlikely]] throw_cannot_await_and_release(awaited);
+  task.suspend_on(awaited);
+  if ((task.must_cancel_ || task.passed_on_) && task.may_throw_now()) [[unlikely]] {
+    if (task.cancel_is_due(awaited, true)) throw task.take_cancelled_error(awaited, true);
+  }
 }
 
 COIR_RETURN_BY_JUMP void yield_once(TaskState& task) {
@@ -146,6 +185,11 @@ COIR_RETURN_BY_JUMP void yield_once(TaskState& task) {
     task.must_cancel_ = false;
     throw_cancelled(std::move(task.must_message_));
   }
+}
+
+void throw_cannot_await_and_release(FutureState& awaited) {
+  const auto own = Ref<FutureState>::adopt(&awaited);
+  throw_cannot_await(awaited);
 }
 
 void throw_cannot_await(const FutureState& awaited) {

@@ -45,10 +45,9 @@ inline constexpr bool copyable<T> = copyable<typename T::value_type>;
 template <class... T>
 inline constexpr bool copyable<std::tuple<T...>> = (copyable<T> && ...);
 
-/// The value of a finished future: moved out if `last` (or if it cannot be copied), else copied.
+/// The value of a future that has one: moved out if `last` (or if it cannot be copied), else copied.
 template <class T>
-[[gnu::always_inline]] inline T take_value(FutureState& state, bool last) {
-  state.require_value();
+[[gnu::always_inline]] inline T take_stored(FutureState& state, bool last) {
   if constexpr (std::is_void_v<T>) {
     return;
   } else {
@@ -67,11 +66,21 @@ template <class T>
   }
 }
 
+/// The same of a finished future, whatever became of it. Errors: what result() throws.
+template <class T>
+T take_value(FutureState& state, bool last) {
+  state.require_value();
+  return take_stored<T>(state, last);
+}
+
 // This and the awaits below are always inlined: each call between the user's code and the switch is one more `ret` behind
 // the jump, at 6 ns (bench/await_bench).
-template <class T>
-[[gnu::always_inline]] inline void await_future(const Future<T>& future) {
-  wait_until_done(future.state());
+
+/// Waits for the future, of which the caller passes one reference. Returns that if it has a value, else throws.
+[[gnu::always_inline]] inline Ref<FutureState> await_value(FutureState& awaited) {
+  wait_until_done_or_release(awaited);
+  awaited.require_value_or_release();
+  return Ref<FutureState>::adopt(&awaited);
 }
 
 }  // namespace detail
@@ -92,15 +101,15 @@ template <class T>
 [[gnu::always_inline]] inline T await(const Future<T>& future) {
   static_assert(detail::copyable<T> || std::is_void_v<T> || std::is_reference_v<T>,
                 "this value cannot be copied out of the future: write await(std::move(future))");
-  const Future<T> own = future;  // the caller's handle may be assigned to by others while this task waits
-  detail::await_future(own);
-  return detail::take_value<T>(own.state(), false);
+  detail::FutureState& state = future.state();
+  state.retain();  // the caller's handle may be assigned to by others while this task waits
+  const auto own = detail::await_value(state);
+  return detail::take_stored<T>(*own, false);
 }
 template <class T>
 [[gnu::always_inline]] inline T await(Future<T>&& future) {
-  const Future<T> own = std::move(future);
-  detail::await_future(own);
-  return detail::take_value<T>(own.state(), own.state().references() == 1);
+  const auto own = detail::await_value(std::move(future).leak_state());
+  return detail::take_stored<T>(*own, own->references() == 1);
 }
 template <class T>
 [[gnu::always_inline]] inline T await(const Task<T>& task) {
@@ -128,16 +137,16 @@ Outcome<detail::AwaitResult<A>> try_await(A&& awaitable) {
   using T = detail::AwaitResult<A>;
   if constexpr (detail::FutureLike<A>) {
     const Future<T> own = std::forward<A>(awaitable);
-    detail::await_future(own);
     detail::FutureState& state = own.state();
+    detail::wait_until_done(state);
     if (state.cancelled() || state.failed()) return Outcome<T>(state.reason());
     const bool last = state.references() == 1;
     if constexpr (std::is_void_v<T>) {
       return Outcome<T>(std::in_place, {});
     } else if constexpr (std::is_reference_v<T>) {
-      return Outcome<T>(std::in_place, &detail::take_value<T>(state, last));
+      return Outcome<T>(std::in_place, &detail::take_stored<T>(state, last));
     } else {
-      return Outcome<T>(std::in_place, detail::take_value<T>(state, last));
+      return Outcome<T>(std::in_place, detail::take_stored<T>(state, last));
     }
   } else {
     return try_await(create_task(std::forward<A>(awaitable)));

@@ -106,6 +106,11 @@ class COIR_EXPORT AnyFuture {
     if (!state_) [[unlikely]] detail::throw_empty_future();
     return *state_;
   }
+  /// The same, with the reference that this handle held.
+  detail::FutureState& leak_state() && {
+    state();
+    return *state_.leak();
+  }
 
  protected:
   CallbackId add(detail::HandleNode* node, const char* name) const;

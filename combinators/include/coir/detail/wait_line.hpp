@@ -13,13 +13,19 @@ namespace coir::detail {
 class WaitLine;
 
 /// The future that a task in line awaits. Knows its line, so that a deadlock report can go on to who holds the object.
+///
+/// A loop keeps one that has done its duty for the next wait (LoopCount): tasks that take turns, as those at the two
+/// ends of a queue do, make no future for each wait.
 class COIR_EXPORT WaitLineState final : public ValueState<FutureState, void> {
  public:
-  WaitLineState(LoopCore& loop, const WaitLine& line);
+  static Ref<WaitLineState> make(LoopCore& loop, const WaitLine& line);
+  /// Gives up the waiter's reference.
+  static void retire(Ref<WaitLineState> state) noexcept;
   void each_awaited(const AwaitedVisitor& visit) const override;
   void forget_line() noexcept { line_ = nullptr; }
 
  private:
+  WaitLineState(LoopCore& loop, const WaitLine& line);
   ~WaitLineState() override = default;
   const WaitLine* line_;  // null once the waiter has left it
 };

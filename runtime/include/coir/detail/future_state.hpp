@@ -27,9 +27,18 @@ class TaskState;
 
 using AwaitedVisitor = std::function<void(const FutureState&)>;
 
-/// The part of a LoopCore, its first one, that inline code needs: how many futures and EventLoops keep it alive.
+/// The part of a LoopCore, its first one, that inline code needs: how many futures and EventLoops keep it alive, and one
+/// future that is kept for its next use until the loop closes.
 class LoopCount {
  public:
+  /// Null: there is none.
+  FutureState* take() noexcept { return std::exchange(spare_, nullptr); }
+  /// Takes over a reference, unless there is one already.
+  bool keep(FutureState& future) noexcept {
+    if (spare_ != nullptr) return false;
+    spare_ = &future;
+    return true;
+  }
   void retain() noexcept { ++refs_; }
   void release() noexcept {
     if (--refs_ == 0) [[unlikely]] delete_loop(*this);
@@ -37,6 +46,7 @@ class LoopCount {
 
  private:
   COIR_EXPORT static void delete_loop(LoopCount& loop) noexcept;
+  FutureState* spare_ = nullptr;
   std::uint32_t refs_ = 1;
 };
 
@@ -92,6 +102,10 @@ class COIR_EXPORT FutureState : public Recycled {
   void require_value() {
     if (state_ != State::finished || exception_ != nullptr) [[unlikely]] throw_no_value();
   }
+  /// The same, and gives up one reference if it throws.
+  void require_value_or_release() {
+    if (state_ != State::finished || exception_ != nullptr) [[unlikely]] throw_no_value_and_release();
+  }
   /// The reason why there is no value: the failure, or a CancelledError. Only when done without a value.
   std::exception_ptr reason();
   void mark_retrieved() noexcept { unretrieved_ = false; }
@@ -129,6 +143,16 @@ class COIR_EXPORT FutureState : public Recycled {
   virtual const void* value_address() const noexcept { return nullptr; }
 
  protected:
+  /// It had a value, and the caller has the only handle.
+  bool renewable() const noexcept { return refs_ == 1 && state_ == State::finished && exception_ == nullptr; }
+  /// As new. Only if renewable.
+  void renew(const char* kind, SourceLocation where) noexcept {
+    state_ = State::pending;
+    kind_ = kind;
+    where_ = where;
+  }
+  static LoopCount& spare_of(LoopCore& loop) noexcept { return reinterpret_cast<LoopCount&>(loop); }
+
   virtual ~FutureState() {
     if (first_ != nullptr) [[unlikely]] drop_callbacks();
     count().release();
@@ -154,6 +178,7 @@ class COIR_EXPORT FutureState : public Recycled {
   void schedule_callback(HandleNode& node) noexcept;
   void drop_callbacks() noexcept;
   [[noreturn]] void throw_no_value();
+  [[noreturn]] void throw_no_value_and_release();
   [[noreturn]] void throw_not_settable(const char* call) const;
 
   LoopCore* const loop_;
