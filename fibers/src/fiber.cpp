@@ -54,8 +54,8 @@ std::byte* control_block_of(const Stack& stack) noexcept {
   }
 }
 
-Fiber& FiberPool::Impl::create() {
-  const Stack stack = stacks.acquire();
+Fiber& FiberPool::Impl::create(StackPool& from) {
+  const Stack stack = from.acquire();
   auto* fiber = ::new (control_block_of(stack)) Fiber;
   fiber->stack = stack;
   sanitizer::create_fiber(fiber->sanitizer, stack.limit, stack.top);
@@ -86,6 +86,15 @@ Fiber& FiberPool::Impl::create() {
   __tsan_switch_to_fiber(creator, 0);
 #endif
   return *fiber;
+}
+
+void FiberPool::Impl::destroy(Fiber& fiber, StackPool& from) noexcept {
+  const Stack stack = fiber.stack;
+  // Its only frames own nothing; dropping the memory ends them (I2).
+  sanitizer::destroy_fiber(fiber.sanitizer);
+  sanitizer::forget_stacks(stack.limit, static_cast<std::size_t>(stack.top - stack.limit));
+  StackPool::drop_pages(stack, stack.top);
+  from.release(stack);
 }
 
 FiberPool::FiberPool(const StackOptions& options) : impl_(std::make_unique<Impl>(options)) {
@@ -122,13 +131,7 @@ void FiberPool::trim(std::size_t keep, std::size_t resident_bytes) noexcept {
   Fiber* cold = std::exchange(*link, nullptr);
   impl_->idle_count = kept;
   while (cold != nullptr) {
-    Fiber& fiber = *std::exchange(cold, cold->next_idle);
-    const Stack stack = fiber.stack;
-    // Its only frames are those of main_loop, which own nothing; dropping the memory ends them (I2).
-    sanitizer::destroy_fiber(fiber.sanitizer);
-    sanitizer::forget_stacks(stack.limit, static_cast<std::size_t>(stack.top - stack.limit));
-    StackPool::drop_pages(stack, stack.top);
-    impl_->stacks.release(stack);
+    Impl::destroy(*std::exchange(cold, cold->next_idle), impl_->stacks);
   }
 }
 

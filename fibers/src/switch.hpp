@@ -27,6 +27,10 @@
 #error "Boost 1.88 destroys exception state in ~fiber (boostorg/context#302, fixed in 1.89): use another version"
 #endif
 
+namespace coir::detail {
+class CCall;
+}
+
 namespace coir::fibers {
 
 /// The head of __cxa_eh_globals, the same in libstdc++ and libc++abi: the stack of caught exceptions and the number of
@@ -53,6 +57,7 @@ class Fiber {
   void* argument = nullptr;
   Fiber* next_idle = nullptr;    // valid while idle
   Walk* walk = nullptr;          // for serve_walks(); null whenever the fiber itself is meant
+  coir::detail::CCall* innermost_call = nullptr;  // the runtime's, of the assignment: see call_c()
   bool serves_walks = false;     // suspended in serve_walks(), on top of its own switch
   Stack stack;
   [[no_unique_address]] sanitizer::FiberState sanitizer;
@@ -83,7 +88,10 @@ struct FiberPool::Impl {
   Fiber host;
   StackPool stacks;
 
-  Fiber& create();
+  /// A fiber on a stack of `from`, idle, in no list. Errors: StackAllocationError
+  Fiber& create(StackPool& from);
+  /// Ends an idle fiber, or one that is suspended in a frame which owns nothing, and releases its stack.
+  static void destroy(Fiber& fiber, StackPool& from) noexcept;
   static void main_loop(Impl& pool, Fiber& self) noexcept;
 };
 
@@ -133,7 +141,7 @@ inline void call_on_host_stack(FiberPool::Impl& pool, void (*function)(void*), v
     pool.idle = fiber->next_idle;
     --pool.idle_count;
   } else {
-    fiber = &pool.create();
+    fiber = &pool.create(pool.stacks);
   }
   fiber->entry = entry;
   fiber->argument = argument;

@@ -32,6 +32,7 @@ LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
       home(&pool.host),
       clock(options.clock != nullptr ? *options.clock : steady_clock()),
       shuffler(options.seed ? std::make_unique<std::mt19937_64>(*options.seed) : nullptr),
+      big_stack_bytes(options.big_stack_bytes),
       eager_tasks(options.eager_tasks),
       detect_deadlocks(options.detect_deadlocks),
       debug(options.debug || debug_from_environment()) {
@@ -74,6 +75,7 @@ void LoopCore::require_thread(const char* call) const {
       trace(TraceEvent::Kind::step_runs, &task);
     }
   }
+  if (!switch_hooks.empty()) [[unlikely]] enter_hooks(task);
   current_task = &task;
   leave_host(pool, *task.fiber_);
   COIR_ASSERT(current_task == nullptr, "C2: back on the host while a task is current");

@@ -13,8 +13,10 @@
 #include <coir/detail/job.hpp>
 #include <coir/detail/task_state.hpp>
 #include <coir/event_loop.hpp>
+#include <coir/on_switch.hpp>
 #include <coir/trace.hpp>
 
+#include "big_stack.hpp"
 #include "inbox.hpp"
 #include "poller.hpp"
 #include "switch.hpp"
@@ -38,8 +40,8 @@ extern COIR_TLS LoopCore* running_loop;
 /// C1  While a turn runs, current holds exactly what was ready when it began and has not run; a turn that is left early
 ///     puts it back in front of next.
 /// C2  current_task is set from the switch to a task's fiber until that task suspends or ends, and null on the host.
-/// C3  host_only is set whenever a suspending task must return to the host: tracing, debug mode, a seed, an exception on
-///     its way out of the loop; or to whoever has started it eagerly, who is `home` meanwhile.
+/// C3  host_only is set whenever a suspending task must return to the host: tracing, debug mode, a seed, hooks, an exception
+///     on its way out of the loop; or to whoever has started it eagerly, who is `home` meanwhile.
 class LoopCore : public LoopCount {
  public:
   LoopCore(EventLoop& of, const LoopOptions& options);
@@ -63,8 +65,10 @@ class LoopCore : public LoopCount {
   void add_job(Job& job) noexcept;
   std::vector<AnyTask> tasks() const;
   void update_host_only() noexcept {
-    host_only = debug || tracer != nullptr || shuffler != nullptr || leaving != nullptr || starting_eagerly;
+    host_only = debug || tracer != nullptr || shuffler != nullptr || leaving != nullptr || starting_eagerly ||
+                !switch_hooks.empty();
   }
+  void call_on_big_stack(TaskState& task, void (*call)(void*), void* argument);
   /// Runs the first step of a task inside the call that creates it. Errors: what leaves run_forever() leaves here, too.
   void start_eagerly(TaskState& task);
   void require_open(const char* call) const {
@@ -95,6 +99,9 @@ class LoopCore : public LoopCount {
   const std::unique_ptr<std::mt19937_64> shuffler;  // LoopOptions::seed; null: order of becoming ready
   ExceptionHandler exception_handler;
   std::shared_ptr<Executor> executor;  // made at first use; shared with the thread that shuts it down
+  std::vector<std::unique_ptr<SwitchHook>> switch_hooks;  // never shrinks
+  std::unique_ptr<BigStacks> big_stacks;  // made at first use
+  const std::size_t big_stack_bytes;
   std::exception_ptr leaving;  // KeyboardInterrupt or SystemExit that must leave run_forever()
   TaskState* oldest_task = nullptr;
   TaskState* newest_task = nullptr;
@@ -139,6 +146,9 @@ class LoopCore : public LoopCount {
   void execute(TaskState& task) noexcept;
   void drop_thrown_body(TaskState& task) noexcept;
   void end_body(TaskState& task) noexcept;
+  void enter_hooks(const TaskState& task) noexcept;
+  void leave_hooks(const TaskState& task) noexcept;
+  void end_hooks(const TaskState& task) noexcept;
   void give_memory_back(TimePoint now) noexcept;
   std::optional<Duration> limit_for_memory(std::optional<Duration> timeout) const noexcept;
 
@@ -209,6 +219,7 @@ class LoopCore : public LoopCount {
     return *task->fiber_;
   }
   fibers::Fiber& go_to_host() noexcept {
+    if (!switch_hooks.empty() && current_task != nullptr) [[unlikely]] leave_hooks(*current_task);
     current_task = nullptr;
     return *home;
   }

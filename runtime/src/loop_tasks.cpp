@@ -39,8 +39,13 @@ void LoopCore::start_eagerly(TaskState& task) {
   const bool nested = std::exchange(starting_eagerly, true);
   const bool was_leaving = leaving != nullptr;
   update_host_only();
+  if (!switch_hooks.empty()) [[unlikely]] {
+    if (creating != nullptr) leave_hooks(*creating);
+    enter_hooks(task);
+  }
   current_task = &task;
   switch_fiber(pool, *task.fiber_);
+  if (!switch_hooks.empty() && creating != nullptr) [[unlikely]] enter_hooks(*creating);
   current_task = creating;
   home = outer;
   starting_eagerly = nested;
@@ -62,6 +67,7 @@ bool LoopCore::give_fiber(TaskState& task) noexcept {
 }
 
 void LoopCore::end_body(TaskState& task) noexcept {
+  if (!switch_hooks.empty()) [[unlikely]] end_hooks(task);
   task.must_cancel_ = false;
   task.fiber_ = nullptr;
   remove_task(task);

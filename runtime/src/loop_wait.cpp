@@ -105,6 +105,7 @@ void LoopCore::give_memory_back(TimePoint now) noexcept {
   if (now - period_began_ < memory_period) return;
   period_began_ = now;
   recycler.trim();
+  if (big_stacks) big_stacks->trim();
   if (pool.idle_count <= always_kept_fibers) return;
   const std::size_t most = std::max(peak_before_, pool.peak);
   peak_before_ = pool.peak;

@@ -63,6 +63,11 @@ bool TaskState::cancel(std::string message) {
   return true;
 }
 
+void TaskState::cancel_again(const std::string& message) {
+  must_cancel_ = true;
+  must_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
+}
+
 int TaskState::uncancel() noexcept {
   if (cancel_requests_ > 0 && --cancel_requests_ == 0) must_cancel_ = false;
   return cancel_requests_;

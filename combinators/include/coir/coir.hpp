@@ -5,6 +5,8 @@
 #include <coir/as_completed.hpp>
 #include <coir/await.hpp>
 #include <coir/barrier.hpp>
+#include <coir/big_stack.hpp>
+#include <coir/c_boundary.hpp>
 #include <coir/call_graph.hpp>
 #include <coir/clock.hpp>
 #include <coir/condition.hpp>
@@ -20,6 +22,7 @@
 #include <coir/lifo_queue.hpp>
 #include <coir/lock.hpp>
 #include <coir/no_await.hpp>
+#include <coir/on_switch.hpp>
 #include <coir/outcome.hpp>
 #include <coir/priority_queue.hpp>
 #include <coir/queue.hpp>

@@ -49,6 +49,8 @@ struct LoopOptions {
   Clock* clock = nullptr;
   /// Address space reserved for each task's stack, guard included; 0: fibers::default_stack_bytes().
   std::size_t stack_bytes = 0;
+  /// The same for each stack of run_on_big_stack().
+  std::size_t big_stack_bytes = std::size_t{8} << 20;
   /// As set_debug(). The environment variable COIR_DEBUG=1 turns it on for every loop.
   bool debug = false;
   /// Every task of the loop starts as with TaskOptions::eager_start. asyncio.eager_task_factory.

@@ -56,6 +56,8 @@ class COIR_EXPORT TaskState : public FutureState, public HandleNode {
   bool cancel(std::string message) override;
   int cancelling() const noexcept { return cancel_requests_; }
   int uncancel() noexcept;
+  /// A CancelledError that was delivered could not go on: the next await throws it.
+  void cancel_again(const std::string& message);
   std::string name() const;
   void set_name(std::string name) { name_ = std::make_unique<std::string>(std::move(name)); }
   /// Null: "Task-<id>".
