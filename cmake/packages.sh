@@ -17,6 +17,7 @@ test_packages=(
   "${demo_packages[@]}"
   clang libclang-rt-14-dev llvm  # llvm: symbols in sanitizer reports of clang
   libgtest-dev libbenchmark-dev
+  libsqlite3-dev libexpat1-dev  # C code that calls back
   python3 gdb git
 )
 
