@@ -290,6 +290,7 @@ void LoopCore::close() {
   NodeQueue posted = inbox->close();
   while (HandleNode* node = posted.pop()) discard(*node);
   while (newest_job != nullptr) newest_job->detach();
+  while (newest_bridge != nullptr) newest_bridge->loop_closes();
   if (executor) executor->shutdown({});  // does not wait: closing is not the place to
   executor.reset();
 
