@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <coir/detail/bridge.hpp>
 
+#include <cstdio>
+
 #include <coir/errors.hpp>
 
 #include "bridge_lists.hpp"
@@ -178,9 +180,9 @@ void Bridge::complete(BridgeFuture& waiter) noexcept {
 
 std::exception_ptr Bridge::timeout_error() const {
   try {
-    const std::string seconds = std::to_string(std::chrono::duration<double>(timeout_).count());
-    return std::make_exception_ptr(TimeoutError(text() + ": no callback came within " +
-                                                seconds.substr(0, seconds.find_last_not_of('0') + 1) + " s"));
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%g s", std::chrono::duration<double>(timeout_).count());
+    return std::make_exception_ptr(TimeoutError(text() + ": no callback came within " + seconds));
   } catch (...) {
     return std::current_exception();
   }
