@@ -87,15 +87,16 @@ bool Bridge::has_arrived() noexcept {
 void Bridge::wait_with(BridgeFuture& waiter) {
   waiter.bridge = this;
   waiter_ = Ref<BridgeFuture>(&waiter);
+  waiter.trace_created();
   if (timeout_ == Duration::max()) return;
   // Gone before this bridge is concluded, so it may point to it.
   timer_ = loop().owner->call_later(timeout_, [this] { stop_waiting(true, {}); }, "bridge timeout", scheduled_at);
 }
 
 Ref<BridgeFuture> Bridge::begin_wait() {
-  auto future = Ref<BridgeFuture>::adopt(new BridgeFuture(loop(), scheduled_at, kind()));
-  wait_with(*future);
-  return future;
+  auto waiter = Ref<BridgeFuture>::adopt(new BridgeFuture(loop(), scheduled_at, kind()));
+  wait_with(*waiter);
+  return waiter;
 }
 
 void Bridge::run_free() noexcept {
@@ -113,7 +114,7 @@ bool Bridge::stop_waiting(bool timed_out, std::string message) noexcept {
   // A cancellation outranks the deadline, whichever comes first.
   if (ending_ == Ending::none || (ending_ == Ending::timed_out && !timed_out)) {
     ending_ = timed_out ? Ending::timed_out : Ending::cancelled;
-    if (!message.empty()) cancel_message_ = std::make_unique<std::string>(std::move(message));
+    cancel_message_ = std::move(message);
   }
   if (std::exchange(asked_, true)) return true;
   const Ref<HandleNode> self(this);
@@ -175,7 +176,7 @@ void Bridge::complete(BridgeFuture& waiter) noexcept {
     return waiter.finish();
   }
   if (ending_ == Ending::timed_out) return waiter.finish(timeout_error());
-  waiter.FutureState::cancel(cancel_message_ != nullptr ? std::move(*cancel_message_) : std::string());
+  waiter.FutureState::cancel(std::move(cancel_message_));
 }
 
 std::exception_ptr Bridge::timeout_error() const {

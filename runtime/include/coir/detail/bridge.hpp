@@ -105,7 +105,7 @@ class COIR_EXPORT Bridge : public BridgeBase {
 
  protected:
   ~Bridge();
-  virtual void move_value_to(FutureState& future) = 0;
+  virtual void move_value_to(FutureState& waiter) = 0;
   virtual void drop_value() noexcept = 0;
 
  private:
@@ -129,7 +129,7 @@ class COIR_EXPORT Bridge : public BridgeBase {
   Duration timeout_;
   Ref<BridgeFuture> waiter_;  // F4
   TimerHandle timer_;         // F4
-  std::unique_ptr<std::string> cancel_message_;
+  std::string cancel_message_;
   Inbox* const inbox_;                // F3
   std::shared_ptr<Inbox> inbox_kept_;  // F3
   std::exception_ptr failure_;  // F2
@@ -207,11 +207,11 @@ class BridgeOf final : public Bridge {
 
  private:
   ~BridgeOf() = default;
-  void move_value_to(FutureState& future) override {
+  void move_value_to(FutureState& waiter) override {
     if constexpr (sizeof...(R) == 0) {
-      ValueAccess<void>::of(future).emplace();
+      ValueAccess<void>::of(waiter).emplace();
     } else {
-      ValueAccess<Result>::of(future).emplace(take());
+      ValueAccess<Result>::of(waiter).emplace(take());
     }
   }
   void drop_value() noexcept override { values_.reset(); }
