@@ -18,12 +18,30 @@ Bridge::Bridge(LoopCore& loop, const char* kind, const BridgeOptions& options, S
 
 Bridge::~Bridge() = default;
 
-Stray Bridge::ending() const noexcept {
-  switch (phase_.load(std::memory_order_acquire)) {
-    case Phase::abandoned: return Stray::late;
-    case Phase::closed: return Stray::after_close;
-    default: return Stray::twice;
+Stray Bridge::ending_at(Phase phase) noexcept {
+  return phase == Phase::abandoned ? Stray::late : phase == Phase::closed ? Stray::after_close : Stray::twice;
+}
+
+Stray Bridge::ending() const noexcept { return ending_at(phase_.load(std::memory_order_acquire)); }
+
+/// What belongs to the loop's thread goes (E3).
+[[gnu::always_inline]] inline void Bridge::detach() noexcept {
+  concluded_ = true;
+  if (timeout_ != Duration::max()) {
+    timer_.cancel();
+    timer_ = {};
   }
+  drop_canceller();
+  if (phase_.load(std::memory_order_acquire) == Phase::claimed) inbox_kept_ = loop().inbox;  // F3
+  leave_loop();
+}
+
+[[gnu::always_inline]] inline void Bridge::conclude() noexcept {
+  detach();
+  const Ref<BridgeFuture> waiter = std::exchange(waiter_, {});
+  waiter->bridge = nullptr;
+  if (!waiter->done()) complete(*waiter);
+  if (!framed_) let_go();
 }
 
 void Bridge::arrived() noexcept {
@@ -41,7 +59,7 @@ void Bridge::arrived() noexcept {
 
 void Bridge::owner_gone() noexcept {
   Phase found = Phase::pending;
-  if (phase_.compare_exchange_strong(found, Phase::claimed, std::memory_order_acq_rel, std::memory_order_acquire)) {
+  if (!through() && phase_.compare_exchange_strong(found, Phase::claimed, std::memory_order_acq_rel, std::memory_order_acquire)) {
     std::exception_ptr broken;
     try {
       broken = std::make_exception_ptr(
@@ -53,6 +71,11 @@ void Bridge::owner_gone() noexcept {
     arrived(std::move(broken));
   }
   let_go();
+}
+
+std::optional<Stray> Bridge::ticket_ends() const noexcept {
+  const Phase phase = phase_.load(std::memory_order_acquire);
+  return phase == Phase::pending ? std::nullopt : std::optional(ending_at(phase));
 }
 
 void Bridge::mapper_threw(std::exception_ptr exception) noexcept {
@@ -78,16 +101,10 @@ void Bridge::drop() noexcept {
   drop_value();
 }
 
-bool Bridge::has_arrived() noexcept {
-  // Another thread may have called already: then the node in the inbox has nothing left to do.
-  if (phase_.load(std::memory_order_acquire) == Phase::settled) delivered_ = true;
-  return delivered_;
-}
-
 void Bridge::wait_with(BridgeFuture& waiter) {
   waiter.bridge = this;
   waiter_ = Ref<BridgeFuture>(&waiter);
-  waiter.trace_created();
+  if (loop().tracer != nullptr) [[unlikely]] waiter.trace_created();
   if (timeout_ == Duration::max()) return;
   // Gone before this bridge is concluded, so it may point to it.
   timer_ = loop().owner->call_later(timeout_, [this] { stop_waiting(true, {}); }, "bridge timeout", scheduled_at);
@@ -143,24 +160,6 @@ bool Bridge::abandon(Cancel answer) noexcept {
     list_abandoned();
   }
   return true;
-}
-
-/// What belongs to the loop's thread goes (E3).
-void Bridge::detach() noexcept {
-  concluded_ = true;
-  timer_.cancel();
-  timer_ = {};
-  drop_canceller();
-  if (phase_.load(std::memory_order_acquire) == Phase::claimed) inbox_kept_ = loop().inbox;  // F3
-  leave_loop();
-}
-
-void Bridge::conclude() noexcept {
-  detach();
-  const Ref<BridgeFuture> waiter = std::exchange(waiter_, {});
-  waiter->bridge = nullptr;
-  if (!waiter->done()) complete(*waiter);
-  if (!framed_) let_go();
 }
 
 void Bridge::complete(BridgeFuture& waiter) noexcept {

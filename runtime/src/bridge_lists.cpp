@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "bridge_lists.hpp"
 
-#include <time.h>
-
 #include <array>
 #include <atomic>
 #include <bit>
@@ -32,12 +30,6 @@ Abandoned& abandoned() noexcept {
 
 std::array<std::atomic<std::uint64_t>, 4> strays{};
 
-TimePoint coarse_steady() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return TimePoint(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
-}
-
 const char* words_for(Stray kind) noexcept {
   switch (kind) {
     case Stray::late: return "came after the wait for it had been given up";
@@ -50,28 +42,17 @@ const char* words_for(Stray kind) noexcept {
 
 }  // namespace
 
-TimePoint coarse_now(LoopCore& core) noexcept { return core.clock.is_virtual() ? core.clock.now() : coarse_steady(); }
-
-void BridgeLists::enter_loop(BridgeBase& bridge) noexcept {
-  LoopCore& core = *bridge.loop_;
-  bridge.older_ = core.newest_bridge;
-  bridge.newer_ = nullptr;
-  if (core.newest_bridge != nullptr) core.newest_bridge->newer_ = &bridge;
-  core.newest_bridge = &bridge;
-  bridge.listed_ = BridgeBase::List::loop;
-}
-
-void BridgeLists::leave_loop(BridgeBase& bridge) noexcept {
-  if (bridge.listed_ != BridgeBase::List::loop) return;
-  if (bridge.newer_ != nullptr) bridge.newer_->older_ = bridge.older_;
-  if (bridge.older_ != nullptr) bridge.older_->newer_ = bridge.newer_;
-  if (bridge.loop_->newest_bridge == &bridge) bridge.loop_->newest_bridge = bridge.older_;
-  bridge.listed_ = BridgeBase::List::none;
+void BridgeLists::stamp(BridgeBase& newest, TimePoint now) noexcept {
+  for (BridgeBase* bridge = &newest; bridge != nullptr && bridge->created_ == BridgeBase::not_stamped;
+       bridge = bridge->older_) {
+    bridge->created_ = now;
+  }
 }
 
 void BridgeLists::enter_abandoned(BridgeBase& bridge) noexcept {
   if (bridge.listed_ == BridgeBase::List::loop) {
-    if (bridge.loop_->clock.is_virtual()) bridge.created_ = coarse_steady() - (bridge.loop_->clock.now() - bridge.created_);
+    // No loop's clock is theirs: from here on their age is counted by the steady one.
+    bridge.created_ = std::chrono::steady_clock::now() - bridge.age();
     leave_loop(bridge);
   }
   Abandoned& list = abandoned();
@@ -161,35 +142,17 @@ namespace detail {
 Kept::~Kept() = default;
 Canceller::~Canceller() = default;
 
-BridgeBase::BridgeBase(LoopCore& loop, const char* kind, std::string_view given_name, SourceLocation where)
-    : HandleNode(Role::callback, where), loop_(&loop), created_(coarse_now(loop)), given_name_(given_name) {
-  HandleNode::name = kind;
-  shared = true;
-  persistent = true;  // so that drop() is called by a closing loop only
-  refs = 2;           // E1
-  BridgeLists::enter_loop(*this);
-}
-
-BridgeBase::~BridgeBase() {
-  COIR_ASSERT(listed_ != List::loop, "E2: a bridge that its loop still knows was destroyed");
-  if (listed_ == List::abandoned) BridgeLists::leave_abandoned(*this);
-  drop_kept();
-  delete mapper_;
-}
-
-void* BridgeBase::make_ticket(const void* tag, Kept* mapper) {
-  mapper_ = mapper;
-  ticket_ = acquire_ticket(*this, tag);
-  return reinterpret_cast<void*>(ticket_);
+Duration BridgeBase::age() const noexcept {
+  if (listed_ != List::loop) return std::chrono::steady_clock::now() - created_;
+  return loop_->clock.now() - (created_ != not_stamped ? created_ : loop_->waited_at);
 }
 
 PendingBridge BridgeBase::info(LoopCore* of) const {
   using State = PendingBridge::State;
-  const TimePoint now = of != nullptr ? coarse_now(*of) : coarse_steady();
   return {.name = given_name_,
           .kind = kind(),
           .where = scheduled_at,
-          .age = now - created_,
+          .age = age(),
           .state = of == nullptr ? State::abandoned : stopping() ? State::stopping : State::waiting};
 }
 
@@ -198,10 +161,6 @@ std::string BridgeBase::text() const {
 }
 
 void BridgeBase::count_stray(Stray kind) const noexcept { BridgeLists::count_stray(kind, scheduled_at); }
-
-bool BridgeBase::on_loop_thread() const noexcept { return running_loop == loop_; }
-
-void BridgeBase::leave_loop() noexcept { BridgeLists::leave_loop(*this); }
 
 void BridgeBase::list_abandoned() noexcept { BridgeLists::enter_abandoned(*this); }
 
@@ -215,27 +174,6 @@ Cancel BridgeBase::ask_canceller() noexcept {
                    .subject = text()});
     return Cancel::refused;
   }
-}
-
-TicketEnd BridgeBase::revoke_ticket() noexcept {
-  if (ticket_ == 0) return TicketEnd::none;
-  const TicketEnd end = kill_ticket(ticket_, Stray::late);
-  if (end == TicketEnd::killed) let_go();
-  return end;
-}
-
-void BridgeBase::drop_kept() noexcept {
-  while (Kept* object = kept_) {
-    kept_ = object->next;
-    delete object;
-  }
-}
-
-TicketUse::TicketUse(TicketId ticket, const void* tag) noexcept : ticket_(ticket), bridge_(enter_ticket(ticket, tag)) {}
-
-TicketUse::~TicketUse() {
-  if (bridge_ == nullptr) return;
-  leave_ticket(ticket_, retire_ || bridge_->through(), bridge_->ending());
 }
 
 }  // namespace detail

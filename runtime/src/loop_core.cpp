@@ -35,6 +35,7 @@ LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
       eager_tasks(options.eager_tasks),
       detect_deadlocks(options.detect_deadlocks),
       debug(options.debug || debug_from_environment()) {
+  waited_at = clock.now();
   update_host_only();
   const std::scoped_lock lock(loops_mutex_);
   next_loop_ = std::exchange(first_loop_, this);

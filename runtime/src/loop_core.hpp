@@ -118,6 +118,7 @@ class LoopCore : public LoopCount {
   bool stop_when_stalled = false;  // for testing.hpp
   bool stalled = false;
   BridgeBase* newest_bridge = nullptr;  // that something here waits for
+  TimePoint waited_at{};                // when the loop last had nothing to do
 
  private:
   friend struct DebugLayout;

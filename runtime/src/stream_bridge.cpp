@@ -5,6 +5,7 @@
 
 #include <coir/errors.hpp>
 
+#include "bridge_lists.hpp"
 #include "loop_core.hpp"
 
 namespace coir::detail {
@@ -28,14 +29,19 @@ void StreamBridge::owner_gone() noexcept {
   let_go();
 }
 
-bool StreamBridge::through() const noexcept {
+/// Under mutex_.
+Stray StreamBridge::ending_here() const noexcept {
+  return loop_closed_ ? Stray::after_close : abandoned_ ? Stray::late : Stray::twice;
+}
+
+std::optional<Stray> StreamBridge::ticket_ends() const noexcept {
   const std::scoped_lock lock(mutex_);
-  return producer_ended_ || revoked_;
+  return producer_ended_ || revoked_ ? std::optional(ending_here()) : std::nullopt;
 }
 
 Stray StreamBridge::ending() const noexcept {
   const std::scoped_lock lock(mutex_);
-  return loop_closed_ ? Stray::after_close : abandoned_ ? Stray::late : Stray::twice;
+  return ending_here();
 }
 
 bool StreamBridge::end(std::exception_ptr failure) noexcept {

@@ -209,6 +209,27 @@ TicketEnd kill_ticket(TicketId ticket, Stray ended) noexcept {
   return TicketEnd::killed;
 }
 
+void* BridgeBase::make_ticket(const void* tag, Kept* mapper) {
+  mapper_ = mapper;
+  ticket_ = acquire_ticket(*this, tag);
+  return reinterpret_cast<void*>(ticket_);
+}
+
+TicketEnd BridgeBase::revoke_ticket() noexcept {
+  if (ticket_ == 0) return TicketEnd::none;
+  const TicketEnd end = kill_ticket(ticket_, Stray::late);
+  if (end == TicketEnd::killed) let_go();
+  return end;
+}
+
+TicketUse::TicketUse(TicketId ticket, const void* tag) noexcept : ticket_(ticket), bridge_(enter_ticket(ticket, tag)) {}
+
+TicketUse::~TicketUse() {
+  if (bridge_ == nullptr) return;
+  const std::optional<Stray> ends = bridge_->ticket_ends();
+  leave_ticket(ticket_, retire_ || ends, ends.value_or(Stray::twice));
+}
+
 std::size_t tickets_in_use() noexcept {
   Depot& from = depot();
   const std::scoped_lock lock(from.mutex);

@@ -33,7 +33,7 @@ struct PendingBridge {
   std::string name;      ///< BridgeOptions::name
   const char* kind;      ///< "from_callback", "future_from_callback" or "stream_from_callback"
   SourceLocation where;  ///< the call of that
-  Duration age;          ///< by the loop's clock
+  Duration age;          ///< by the loop's clock; counted from when the loop next had nothing to do
   State state;
 };
 

@@ -64,15 +64,16 @@ struct BridgeTypes<void> : BridgeTypes<> {};
 /// Cost      Two allocations (recycled), no system call: bench/bridge_bench. A timeout: one more, and a timer.
 /// Source    asyncio code writes a future, a callback and call_soon_threadsafe() by hand.
 template <class... R, class Init>
-typename detail::BridgeTypes<R...>::Result from_callback(Init&& init, BridgeOptions options = {},
-                                                         SourceLocation where = SourceLocation::current()) {
+[[gnu::always_inline]] inline typename detail::BridgeTypes<R...>::Result from_callback(
+    Init&& init, const BridgeOptions& options = {}, SourceLocation where = SourceLocation::current()) {
   using Types = detail::BridgeTypes<R...>;
   detail::require_owned<R...>();
-  detail::TaskState& task = detail::require_task("from_callback()");
-  auto* bridge = new typename Types::Bridge(task.loop(), "from_callback", options, where);
+  detail::TaskState* const task = detail::current_task;
+  if (task == nullptr) [[unlikely]] detail::require_task("from_callback()");
+  auto* bridge = new typename Types::Bridge(task->loop(), "from_callback", options, where);
   detail::BridgeFrame frame(*bridge);
   detail::initiate(*bridge, std::forward<Init>(init), typename Types::Owner(*bridge));
-  frame.wait();
+  frame.wait(*task);
   return bridge->take();
 }
 
@@ -85,7 +86,7 @@ typename detail::BridgeTypes<R...>::Result from_callback(Init&& init, BridgeOpti
 /// Lifetime  If every handle to the future goes, the callback is still waited for.
 template <class... R, class Init>
 [[nodiscard]] Future<typename detail::BridgeTypes<R...>::Result> future_from_callback(
-    Init&& init, BridgeOptions options = {}, SourceLocation where = SourceLocation::current()) {
+    Init&& init, const BridgeOptions& options = {}, SourceLocation where = SourceLocation::current()) {
   using Types = detail::BridgeTypes<R...>;
   using Result = typename Types::Result;
   class State final : public detail::ValueState<detail::BridgeFuture, Result> {

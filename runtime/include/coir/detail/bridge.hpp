@@ -78,7 +78,7 @@ class COIR_EXPORT Bridge : public BridgeBase {
     arrived();
   }
   void owner_gone() noexcept override;
-  bool through() const noexcept override { return phase_.load(std::memory_order_acquire) != Phase::pending; }
+  std::optional<Stray> ticket_ends() const noexcept override;
   Stray ending() const noexcept override;
   void mapper_threw(std::exception_ptr exception) noexcept override;
 
@@ -87,8 +87,12 @@ class COIR_EXPORT Bridge : public BridgeBase {
   void loop_closes() noexcept override;
   /// A cancel() or the deadline. True: taken, be it that the wait has ended or that it goes on until the callback.
   bool stop_waiting(bool timed_out, std::string message) noexcept;
-  /// For from_callback: whether the outcome is here already.
-  bool has_arrived() noexcept;
+  /// For from_callback: whether the outcome is here already. On another thread it may have arrived only just; then the node
+  /// in the inbox has nothing left to do.
+  bool has_arrived() noexcept {
+    if (phase_.load(std::memory_order_acquire) == Phase::settled) delivered_ = true;
+    return delivered_;
+  }
   bool has_failed() const noexcept { return failure_ != nullptr; }
   /// For from_callback, once done: a value is here, and to be returned even though the task was cancelled.
   bool preferred() const noexcept { return prefer_result_ && delivered_ && failure_ == nullptr; }
@@ -111,6 +115,8 @@ class COIR_EXPORT Bridge : public BridgeBase {
  private:
   enum class Phase : std::uint8_t { pending, claimed, settled, abandoned, closed };
   enum class Ending : std::uint8_t { none, timed_out, cancelled };
+  bool through() const noexcept { return phase_.load(std::memory_order_acquire) != Phase::pending; }
+  static Stray ending_at(Phase phase) noexcept;
   void conclude() noexcept;
   void complete(BridgeFuture& waiter) noexcept;
   bool abandon(Cancel answer) noexcept;
@@ -150,11 +156,11 @@ class BridgeFrame {
   }
 
   /// Inlined with the await, so that no `ret` more than necessary is executed behind the switch.
-  [[gnu::always_inline]] void wait() {
+  [[gnu::always_inline]] void wait(TaskState& task) {
     if (!bridge_.has_arrived()) {
       const Ref<BridgeFuture> future = bridge_.begin_wait();
       try {
-        wait_until_done(*future);
+        suspend_until_done(*future, task);
       } catch (const CancelledError&) {
         if (!bridge_.preferred()) throw;
         return;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -110,9 +111,9 @@ class COIR_EXPORT BridgeBase : public HandleNode {
   }
   /// Any thread: the owner on the foreign side, which is not a ticket, goes.
   virtual void owner_gone() noexcept = 0;
-  /// Any thread: no further call is expected, so the ticket may end.
-  virtual bool through() const noexcept = 0;
-  /// Any thread: what a call is that comes once through().
+  /// Any thread: if no further call is expected, what one would be.
+  virtual std::optional<Stray> ticket_ends() const noexcept = 0;
+  /// Any thread: what a call is that is not accepted.
   virtual Stray ending() const noexcept = 0;
   /// Loop's thread: cancelled, but waiting for the callback.
   virtual bool stopping() const noexcept = 0;
@@ -159,9 +160,11 @@ class COIR_EXPORT BridgeBase : public HandleNode {
   friend class TicketUse;
   friend class BridgeLists;
   enum class List : std::uint8_t { none, loop, abandoned };
+  static constexpr TimePoint not_stamped = TimePoint::min();
+  Duration age() const noexcept;
 
   LoopCore* const loop_;          // not to be looked into unless in_loop()
-  TimePoint created_;             // by the loop's clock; by the steady one if abandoned
+  TimePoint created_ = not_stamped;  // by the loop's clock; by the steady one if abandoned
   BridgeBase* newer_ = nullptr;   // E2
   BridgeBase* older_ = nullptr;
   Kept* kept_ = nullptr;          // newest first

@@ -83,7 +83,7 @@ class COIR_EXPORT StreamBridge : public BridgeBase {
 
   // Any thread.
   void owner_gone() noexcept override;
-  bool through() const noexcept override;
+  std::optional<Stray> ticket_ends() const noexcept override;
   Stray ending() const noexcept override;
   void mapper_threw(std::exception_ptr exception) noexcept override { end(std::move(exception)); }
   /// The producer's end, with or without a failure. False: it had ended before.
@@ -116,6 +116,7 @@ class COIR_EXPORT StreamBridge : public BridgeBase {
 
  private:
   void wake() noexcept;
+  Stray ending_here() const noexcept;
   void pause_or_go(std::size_t waiting) noexcept;
   void wait_for_end();
 
