@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "bridge_lists.hpp"
 #include "loop_core.hpp"
 #include "sanitizer.hpp"
 
@@ -51,6 +52,7 @@ std::string describe_deadlock(const LoopCore& core) {
     text += describe(*task->waiting_on());
     task->waiting_on()->each_awaited([&](const FutureState& next) { text += ", that is for " + describe(next); });
   }
+  text += BridgeLists::describe(core);
   CycleSearch search;
   for (const TaskState* task = core.oldest_task; task != nullptr; task = task->newer()) {
     if (!search.from(*task)) continue;

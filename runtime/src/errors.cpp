@@ -23,6 +23,8 @@ DeadlockError::~DeadlockError() = default;
 QueueEmpty::~QueueEmpty() = default;
 QueueFull::~QueueFull() = default;
 QueueShutDown::~QueueShutDown() = default;
+BrokenCallback::~BrokenCallback() = default;
+StreamOverflow::~StreamOverflow() = default;
 ExceptionGroup::~ExceptionGroup() = default;
 
 ExceptionGroup::ExceptionGroup(const std::string& message, std::vector<std::exception_ptr> exceptions)

@@ -36,6 +36,7 @@ LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
       eager_tasks(options.eager_tasks),
       detect_deadlocks(options.detect_deadlocks),
       debug(options.debug || debug_from_environment()) {
+  waited_at = clock.now();
   update_host_only();
   const std::scoped_lock lock(loops_mutex_);
   next_loop_ = std::exchange(first_loop_, this);
@@ -293,6 +294,7 @@ void LoopCore::close() {
   NodeQueue posted = inbox->close();
   while (HandleNode* node = posted.pop()) discard(*node);
   while (newest_job != nullptr) newest_job->detach();
+  while (newest_bridge != nullptr) newest_bridge->loop_closes();
   if (executor) executor->shutdown({});  // does not wait: closing is not the place to
   executor.reset();
 

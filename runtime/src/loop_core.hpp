@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include <coir/detail/bridge_base.hpp>
 #include <coir/detail/job.hpp>
 #include <coir/detail/task_state.hpp>
 #include <coir/event_loop.hpp>
@@ -123,6 +124,8 @@ class LoopCore : public LoopCount {
   bool executor_shut_down = false;
   bool stop_when_stalled = false;  // for testing.hpp
   bool stalled = false;
+  BridgeBase* newest_bridge = nullptr;  // that something here waits for
+  TimePoint waited_at{};                // when the loop last had nothing to do
 
  private:
   friend struct DebugLayout;

@@ -6,6 +6,7 @@
 #include <coir/detail/recycler.hpp>
 #include <coir/errors.hpp>
 
+#include "bridge_lists.hpp"
 #include "deadlock.hpp"
 #include "loop_core.hpp"
 
@@ -33,6 +34,8 @@ void LoopCore::wait_for_work() {
   std::optional<Duration> timeout;
   const TimePoint now = clock.now();
   give_memory_back(now);
+  waited_at = now;
+  if (newest_bridge != nullptr) BridgeLists::stamp(*newest_bridge, now);
   if (clock.is_virtual()) {
     poller.wait(Duration::zero(), next);
     if (next.empty() && poller.prove_all(next)) poller.wait(Duration::zero(), next);

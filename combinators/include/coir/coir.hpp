@@ -3,18 +3,22 @@
 #pragma once
 
 #include <coir/as_completed.hpp>
+#include <coir/as_task.hpp>
 #include <coir/await.hpp>
 #include <coir/barrier.hpp>
 #include <coir/big_stack.hpp>
+#include <coir/bridges.hpp>
 #include <coir/c_boundary.hpp>
 #include <coir/call_graph.hpp>
 #include <coir/clock.hpp>
+#include <coir/completion.hpp>
 #include <coir/condition.hpp>
 #include <coir/context.hpp>
 #include <coir/errors.hpp>
 #include <coir/event.hpp>
 #include <coir/event_loop.hpp>
 #include <coir/executor.hpp>
+#include <coir/from_callback.hpp>
 #include <coir/future.hpp>
 #include <coir/gather.hpp>
 #include <coir/handle.hpp>
@@ -30,6 +34,7 @@
 #include <coir/semaphore.hpp>
 #include <coir/shield.hpp>
 #include <coir/sleep.hpp>
+#include <coir/stream.hpp>
 #include <coir/task.hpp>
 #include <coir/task_group.hpp>
 #include <coir/threads.hpp>

@@ -85,6 +85,7 @@ class COIR_EXPORT UsageError : public std::logic_error {
     group_not_active,  ///< TaskGroup::create_task() before, after or while the group is shutting down
     no_await,          ///< an await inside a NoAwait scope
     token_used,        ///< a second ContextVar::reset() with one token
+    stream_in_use,     ///< Stream::next() while another task waits in it
   };
   UsageError(Reason reason, const std::string& message) : std::logic_error(message), reason_(reason) {}
   ~UsageError() override;
@@ -128,6 +129,20 @@ class COIR_EXPORT DeadlockError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
   ~DeadlockError() override;
+};
+
+/// Whoever had to call back let go of the callback without calling it.
+class COIR_EXPORT BrokenCallback : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~BrokenCallback() override;
+};
+
+/// A Stream got more items than it has room for, under the policy `fail`.
+class COIR_EXPORT StreamOverflow : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+  ~StreamOverflow() override;
 };
 
 /// Several failures at once.

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+// One callback that comes once, and who waits for it.
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include <coir/await.hpp>
+#include <coir/detail/bridge_base.hpp>
+#include <coir/handle.hpp>
+
+namespace coir {
+
+/// How a callback is waited for.
+struct BridgeOptions {
+  /// TimeoutError if the callback has not come by then; else as a cancellation in every respect.
+  Duration timeout = Duration::max();
+  /// A value that comes although the wait was cancelled or timed out, because the canceller said will_fire, is returned,
+  /// and the cancellation forgotten. A failure is not.
+  bool prefer_result = false;
+  /// For messages and pending_bridges(); copied.
+  std::string_view name = {};
+  /// For wrappers: their caller's place. None: that of the call.
+  SourceLocation where = {};
+};
+
+namespace detail {
+
+class Bridge;
+
+/// What waits for a bridge: cancelling it asks the canceller. Until it is concluded the bridge holds it.
+class COIR_EXPORT BridgeFuture : public FutureState {
+ public:
+  BridgeFuture(LoopCore& loop, SourceLocation where, const char* kind) noexcept : FutureState(loop, where) {
+    set_kind(kind);
+  }
+  bool cancel(std::string message) override;
+  Bridge* bridge = nullptr;  // null once concluded
+
+ protected:
+  ~BridgeFuture() override = default;
+};
+
+/// The state between a foreign caller and one waiter.
+///
+///     pending --claim--> claimed --stored, and told the loop--> settled
+///             --nobody waits--> abandoned
+///             --loop closed--> closed
+///
+/// F1  Whoever moves phase_ away from pending decides: exactly one caller becomes the first, and a caller that finds it
+///     abandoned touches neither the loop nor the waiter.
+/// F2  The outcome belongs to the claimer until it has told the loop, then to the loop's thread.
+/// F3  `inbox_` is valid while the loop lists this bridge. A loop that lets go while phase_ is claimed leaves `inbox_kept_`
+///     behind for the claimer, who may be inside push().
+/// F4  waiter_, timer_ and the canceller are touched on the loop's thread only, and gone once concluded_.
+class COIR_EXPORT Bridge : public BridgeBase {
+ public:
+  Bridge(LoopCore& loop, const char* kind, const BridgeOptions& options, SourceLocation where);
+
+  // Any thread.
+  /// True: the caller stores an outcome and calls arrived(). False: it came too late, and is counted.
+  bool claim() noexcept {
+    Phase found = Phase::pending;
+    if (phase_.compare_exchange_strong(found, Phase::claimed, std::memory_order_acq_rel, std::memory_order_acquire)) {
+      return true;
+    }
+    count_stray(ending());
+    return false;
+  }
+  void arrived() noexcept;
+  void arrived(std::exception_ptr failure) noexcept {
+    failure_ = std::move(failure);
+    arrived();
+  }
+  void owner_gone() noexcept override;
+  std::optional<Stray> ticket_ends() const noexcept override;
+  Stray ending() const noexcept override;
+  void mapper_threw(std::exception_ptr exception) noexcept override;
+
+  // Loop's thread.
+  bool stopping() const noexcept override { return asked_; }
+  void loop_closes() noexcept override;
+  /// A cancel() or the deadline. True: taken, be it that the wait has ended or that it goes on until the callback.
+  bool stop_waiting(bool timed_out, std::string message) noexcept;
+  /// For from_callback: whether the outcome is here already. On another thread it may have arrived only just; then the node
+  /// in the inbox has nothing left to do.
+  bool has_arrived() noexcept {
+    if (phase_.load(std::memory_order_acquire) == Phase::settled) delivered_ = true;
+    return delivered_;
+  }
+  bool has_failed() const noexcept { return failure_ != nullptr; }
+  /// For from_callback, once done: a value is here, and to be returned even though the task was cancelled.
+  bool preferred() const noexcept { return prefer_result_ && delivered_ && failure_ == nullptr; }
+  [[noreturn]] void throw_failure() { std::rethrow_exception(std::exchange(failure_, nullptr)); }
+  void wait_with(BridgeFuture& waiter);
+  Ref<BridgeFuture> begin_wait();
+  /// The frame of from_callback ends, however: nobody waits any more.
+  void leave_frame() noexcept;
+  /// For future_from_callback: the future takes the frame's place, which must not leave_frame() any more.
+  void run_free() noexcept;
+
+  void invoke() final;
+  void drop() noexcept final;
+
+ protected:
+  ~Bridge();
+  virtual void move_value_to(FutureState& waiter) = 0;
+  virtual void drop_value() noexcept = 0;
+
+ private:
+  enum class Phase : std::uint8_t { pending, claimed, settled, abandoned, closed };
+  enum class Ending : std::uint8_t { none, timed_out, cancelled };
+  bool through() const noexcept { return phase_.load(std::memory_order_acquire) != Phase::pending; }
+  static Stray ending_at(Phase phase) noexcept;
+  void conclude() noexcept;
+  void complete(BridgeFuture& waiter) noexcept;
+  bool abandon(Cancel answer) noexcept;
+  void detach() noexcept;
+  std::exception_ptr timeout_error() const;
+
+  std::atomic<Phase> phase_{Phase::pending};
+  bool prefer_result_;
+  // Loop's thread, down to inbox_.
+  bool framed_ = true;        // the loop's reference (E1) is a frame's; else it goes in conclude()
+  bool delivered_ = false;    // the outcome is here
+  bool concluded_ = false;    // nobody waits any more
+  bool asked_ = false;        // the canceller has been called
+  bool in_canceller_ = false;
+  Ending ending_ = Ending::none;
+  Duration timeout_;
+  Ref<BridgeFuture> waiter_;  // F4
+  TimerHandle timer_;         // F4
+  std::string cancel_message_;
+  Inbox* const inbox_;                // F3
+  std::shared_ptr<Inbox> inbox_kept_;  // F3
+  std::exception_ptr failure_;  // F2
+};
+
+/// Ends the wait of from_callback when its frame is left.
+class BridgeFrame {
+ public:
+  explicit BridgeFrame(Bridge& bridge) noexcept : bridge_(bridge) {}
+  BridgeFrame(const BridgeFrame&) = delete;
+  BridgeFrame& operator=(const BridgeFrame&) = delete;
+  ~BridgeFrame() {
+    if (framed_) bridge_.leave_frame();
+  }
+  void run_free() noexcept {
+    framed_ = false;
+    bridge_.run_free();
+  }
+
+  /// Inlined with the await, so that no `ret` more than necessary is executed behind the switch.
+  [[gnu::always_inline]] void wait(TaskState& task) {
+    if (!bridge_.has_arrived()) {
+      const Ref<BridgeFuture> future = bridge_.begin_wait();
+      try {
+        suspend_until_done(*future, task);
+      } catch (const CancelledError&) {
+        if (!bridge_.preferred()) throw;
+        return;
+      }
+      future->require_value();
+    } else if (bridge_.has_failed()) {
+      bridge_.throw_failure();
+    }
+  }
+
+ private:
+  Bridge& bridge_;
+  bool framed_ = true;
+};
+
+/// What a callback with these results gives: nothing, the one value, or a tuple.
+template <class... R>
+struct BridgeResultOf {
+  using type = std::tuple<R...>;
+};
+template <class R>
+struct BridgeResultOf<R> {
+  using type = R;
+};
+template <>
+struct BridgeResultOf<> {
+  using type = void;
+};
+template <class... R>
+using BridgeResult = typename BridgeResultOf<R...>::type;
+
+/// Adds room for the results.
+template <class... R>
+class BridgeOf final : public Bridge {
+ public:
+  using Result = BridgeResult<R...>;
+  using Bridge::Bridge;
+
+  /// By the claimer.
+  void store(R... results) { values_.emplace(std::move(results)...); }
+  /// By the waiter.
+  Result take() {
+    if constexpr (sizeof...(R) == 1) {
+      return std::get<0>(std::move(*values_));
+    } else if constexpr (sizeof...(R) > 1) {
+      return std::move(*values_);
+    }
+  }
+  void destroy() noexcept override { delete this; }
+
+ private:
+  ~BridgeOf() = default;
+  void move_value_to(FutureState& waiter) override {
+    if constexpr (sizeof...(R) == 0) {
+      ValueAccess<void>::of(waiter).emplace();
+    } else {
+      ValueAccess<Result>::of(waiter).emplace(take());
+    }
+  }
+  void drop_value() noexcept override { values_.reset(); }
+  std::optional<std::tuple<R...>> values_;
+};
+
+}  // namespace detail
+}  // namespace coir

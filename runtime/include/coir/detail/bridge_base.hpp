@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// One callback that foreign code owes us, without the type of what it brings.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <coir/bridges.hpp>
+#include <coir/clock.hpp>
+#include <coir/detail/handle_node.hpp>
+#include <coir/detail/recycler.hpp>
+
+namespace coir {
+
+/// What a canceller answers: will the callback still come?
+enum class Cancel : std::uint8_t {
+  stopped,    ///< it will not, and the library has let go of every pointer: the wait ends, memory is freed
+  will_fire,  ///< it will, with whatever status: the wait goes on until then
+  refused,    ///< it may, whenever it likes: the wait ends, memory that the library may use stays
+};
+
+namespace detail {
+
+class Inbox;
+class LoopCore;
+
+/// Something of unknown type that a bridge keeps and destroys.
+struct COIR_EXPORT Kept : Recycled {
+  Kept() noexcept = default;
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+  virtual ~Kept();
+  Kept* next = nullptr;
+};
+template <class T>
+struct KeptOf final : Kept {
+  template <class... Args>
+  explicit KeptOf(Args&&... args) : value(make(std::forward<Args>(args)...)) {}
+  template <class... Args>
+  static T make(Args&&... args) {
+    if constexpr (std::is_constructible_v<T, Args...>) {
+      return T(std::forward<Args>(args)...);
+    } else {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+      return T{std::forward<Args>(args)...};
+#pragma GCC diagnostic pop
+    }
+  }
+  T value;
+};
+
+/// A canceller of any type. Returning nothing means that it does not know.
+struct COIR_EXPORT Canceller : Recycled {
+  Canceller() noexcept = default;
+  Canceller(const Canceller&) = delete;
+  Canceller& operator=(const Canceller&) = delete;
+  virtual ~Canceller();
+  virtual Cancel call() = 0;
+};
+template <class Fn>
+struct CancellerOf final : Canceller {
+  template <class F>
+  explicit CancellerOf(F&& f) : fn(std::forward<F>(f)) {}
+  Cancel call() override {
+    if constexpr (std::is_void_v<std::invoke_result_t<Fn&>>) {
+      fn();
+      return Cancel::refused;
+    } else {
+      return fn();
+    }
+  }
+  Fn fn;
+};
+
+/// What the foreign side holds instead of a pointer: a place in a table, and how often that place had been used. Zero
+/// is none.
+using TicketId = std::uintptr_t;
+enum class TicketEnd : std::uint8_t {
+  none,    // there was no ticket, or it has been used up
+  killed,  // nobody was inside of a call
+  in_use,  // whoever is, cleans up behind it
+};
+
+/// What Completion and Emitter share: who keeps it alive, what it keeps alive, its ticket, its place in the lists.
+///
+/// E1  Counted atomically (HandleNode's count of `shared` nodes): one reference of the loop's side, one of the owner on
+///     the foreign side (a Completion, an Emitter, or the ticket), one of the inbox while posted.
+/// E2  A bridge is in its loop's list while something on that loop waits for it, then in the list of the abandoned while
+///     the foreign side still owns it and may call, or in none.
+/// E3  Whatever belongs to the loop's thread has been taken out when the loop's side lets go: the last reference may go on
+///     any thread. Only what keep() made, the mapper and an outcome that nobody wanted are destroyed there.
+class COIR_EXPORT BridgeBase : public HandleNode {
+ public:
+  BridgeBase(LoopCore& loop, const char* kind, std::string_view given_name, SourceLocation where);
+
+  /// Gives one reference back; cheaper than release() for the last one.
+  void let_go() noexcept {
+    if (std::atomic_ref(refs).load(std::memory_order_acquire) == 1) {
+      destroy();
+    } else {
+      HandleNode::release();
+    }
+  }
+  /// Any thread: the owner on the foreign side, which is not a ticket, goes.
+  virtual void owner_gone() noexcept = 0;
+  /// Any thread: if no further call is expected, what one would be.
+  virtual std::optional<Stray> ticket_ends() const noexcept = 0;
+  /// Any thread: what a call is that is not accepted.
+  virtual Stray ending() const noexcept = 0;
+  /// Loop's thread: cancelled, but waiting for the callback.
+  virtual bool stopping() const noexcept = 0;
+  /// Any thread: a mapper let this out.
+  virtual void mapper_threw(std::exception_ptr exception) noexcept = 0;
+  /// The loop closes. On its thread.
+  virtual void loop_closes() noexcept = 0;
+
+  void keep(Kept& object) noexcept {
+    object.next = kept_;
+    kept_ = &object;
+  }
+  void set_canceller(std::unique_ptr<Canceller> canceller) noexcept { canceller_ = std::move(canceller); }
+  /// Turns the owner's reference into a ticket; `tag` names the function that may redeem it.
+  void* make_ticket(const void* tag, Kept* mapper);
+  Kept* mapper() const noexcept { return mapper_; }
+
+  const std::string& given_name() const noexcept { return given_name_; }
+  const char* kind() const noexcept { return HandleNode::name; }
+  PendingBridge info(LoopCore* of) const;
+  /// "from_callback 'dns' at resolve.cpp:12"
+  std::string text() const;
+  BridgeBase* older() const noexcept { return older_; }
+
+  /// Counts a call that nobody expected, and logs it now and then.
+  void count_stray(Stray kind) const noexcept;
+
+ protected:
+  ~BridgeBase();
+  bool on_loop_thread() const noexcept;
+  LoopCore& loop() const noexcept { return *loop_; }
+  bool in_loop() const noexcept { return listed_ == List::loop; }
+  /// Takes it out of the loop's list, if it is there. On the loop's thread.
+  void leave_loop() noexcept;
+  /// E2: from its loop's list to that of the abandoned.
+  void list_abandoned() noexcept;
+  Cancel ask_canceller() noexcept;
+  void drop_canceller() noexcept { canceller_.reset(); }
+  /// No call gets in any more. The owner's reference goes with the ticket, or, if it is in_use, behind the call.
+  TicketEnd revoke_ticket() noexcept;
+  void drop_kept() noexcept;
+
+ private:
+  friend class TicketUse;
+  friend class BridgeLists;
+  enum class List : std::uint8_t { none, loop, abandoned };
+  static constexpr TimePoint not_stamped = TimePoint::min();
+  Duration age() const noexcept;
+
+  LoopCore* const loop_;          // not to be looked into unless in_loop()
+  TimePoint created_ = not_stamped;  // by the loop's clock; by the steady one if abandoned
+  BridgeBase* newer_ = nullptr;   // E2
+  BridgeBase* older_ = nullptr;
+  Kept* kept_ = nullptr;          // newest first
+  Kept* mapper_ = nullptr;        // null: it has no state, or there is no ticket
+  std::unique_ptr<Canceller> canceller_;
+  TicketId ticket_ = 0;           // that was made; it may have been used up
+  std::string given_name_;
+  List listed_ = List::none;
+};
+
+/// A call through a ticket: keeps the bridge alive meanwhile.
+class COIR_EXPORT TicketUse {
+ public:
+  /// Counts a stray if the ticket is not valid, or not for `tag`.
+  TicketUse(TicketId ticket, const void* tag) noexcept;
+  ~TicketUse();
+  TicketUse(const TicketUse&) = delete;
+  TicketUse& operator=(const TicketUse&) = delete;
+  /// Null: the call must do nothing.
+  BridgeBase* bridge() const noexcept { return bridge_; }
+  /// The owner has moved elsewhere: the ticket ends here.
+  void retire() noexcept { retire_ = true; }
+
+ private:
+  TicketId ticket_;
+  BridgeBase* bridge_;
+  bool retire_ = false;
+};
+
+}  // namespace detail
+}  // namespace coir

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+#include "ticket_table.hpp"
+
+#include <array>
+#include <bit>
+#include <climits>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <utility>
+
+#include "bridge_lists.hpp"
+
+namespace coir::detail {
+namespace {
+
+// Half of a pointer each: 32 bits of either where pointers have 64.
+constexpr unsigned half = sizeof(TicketId) * CHAR_BIT / 2;
+constexpr std::uint64_t low_half = (std::uint64_t{1} << half) - 1;
+constexpr std::uint64_t dead = std::uint64_t{1} << 31;
+constexpr std::uint64_t users = dead - 1;
+
+constexpr std::uint32_t generation_of(std::uint64_t word) noexcept { return static_cast<std::uint32_t>(word >> 32); }
+constexpr std::uint64_t word_of(std::uint32_t generation) noexcept { return std::uint64_t{generation} << 32; }
+constexpr std::uint32_t next_generation(std::uint32_t generation) noexcept {
+  const std::uint64_t next = (std::uint64_t{generation} + 1) & low_half;
+  return next == 0 ? 1 : static_cast<std::uint32_t>(next);  // never 0: a ticket is not null
+}
+constexpr std::uint32_t index_in(TicketId ticket) noexcept { return static_cast<std::uint32_t>(ticket & low_half); }
+constexpr std::uint32_t generation_in(TicketId ticket) noexcept {
+  return static_cast<std::uint32_t>(std::uint64_t{ticket} >> half);
+}
+
+/// Chunks of 1,024 places, then 1,024, 2,048, 4,096 ...: chunk k > 0 begins at place 1,024 << (k - 1).
+constexpr std::uint32_t first_chunk = 1024;
+std::array<std::atomic<TicketPlace*>, 23> chunks{};
+
+TicketPlace* place_of(std::uint32_t index) noexcept {
+  const auto chunk = static_cast<std::size_t>(std::bit_width(index / first_chunk));
+  TicketPlace* const places = chunks[chunk].load(std::memory_order_acquire);
+  if (places == nullptr) return nullptr;
+  return places + (chunk == 0 ? index : index - (first_chunk << (chunk - 1)));
+}
+
+/// Free places of all threads. Lives for ever: threads may end after static destruction.
+struct Depot {
+  std::mutex mutex;
+  TicketPlace* first = nullptr;
+  std::size_t free_count = 0;
+  std::uint32_t made = 0;
+
+  void grow() {
+    const auto chunk = static_cast<std::size_t>(std::bit_width(made / first_chunk));
+    const std::uint32_t size = chunk == 0 ? first_chunk : made;
+    if (chunk >= chunks.size() || made > low_half - size) throw std::bad_alloc();
+    auto places = std::make_unique<TicketPlace[]>(size);
+    for (std::uint32_t i = size; i-- != 0;) {
+      places[i].index = made + i;
+      places[i].word.store(word_of(1) | dead, std::memory_order_relaxed);
+      places[i].next_free = std::exchange(first, &places[i]);
+    }
+    chunks[chunk].store(places.release(), std::memory_order_release);
+    made += size;
+    free_count += size;
+  }
+};
+
+Depot& depot() noexcept {
+  static Depot& it = *new Depot;
+  return it;
+}
+
+constexpr std::uint32_t batch = 32;
+
+/// Free places of one thread.
+struct Cache {
+  TicketPlace* first;
+  std::uint32_t count;
+  enum class Thread : std::uint8_t { fresh, enrolled, gone } thread;
+};
+COIR_TLS Cache cache{};
+
+void give_back(std::uint32_t count) noexcept {
+  Depot& to = depot();
+  const std::scoped_lock lock(to.mutex);
+  for (; count != 0 && cache.first != nullptr; --count, --cache.count) {
+    TicketPlace* const place = cache.first;
+    cache.first = place->next_free;
+    place->next_free = std::exchange(to.first, place);
+    ++to.free_count;
+  }
+}
+
+struct ThreadEnd {
+  ~ThreadEnd() {
+    give_back(cache.count);
+    cache.thread = Cache::Thread::gone;
+  }
+};
+
+void enrol() noexcept {
+  if (cache.thread != Cache::Thread::fresh) return;
+  cache.thread = Cache::Thread::enrolled;
+  static thread_local ThreadEnd end;
+  static_cast<void>(end);
+}
+
+void refill() {
+  enrol();
+  Depot& from = depot();
+  const std::scoped_lock lock(from.mutex);
+  if (from.first == nullptr) from.grow();
+  for (std::uint32_t i = 0; i != batch && from.first != nullptr; ++i) {
+    TicketPlace* const place = from.first;
+    from.first = place->next_free;
+    place->next_free = std::exchange(cache.first, place);
+    ++cache.count;
+    --from.free_count;
+  }
+}
+
+/// K3. The bridge's reference is the caller's.
+void recycle(TicketPlace& place, std::uint32_t generation, Stray ended) noexcept {
+  const SourceLocation where = place.bridge->scheduled_at;
+  place.ended.store(ended, std::memory_order_relaxed);
+  place.file.store(where.file, std::memory_order_relaxed);
+  place.line.store(where.line, std::memory_order_relaxed);
+  place.bridge = nullptr;
+  place.word.store(word_of(next_generation(generation)) | dead, std::memory_order_release);
+  place.next_free = std::exchange(cache.first, &place);
+  if (++cache.count < 2 * batch) [[likely]] return;
+  enrol();
+  give_back(cache.thread == Cache::Thread::gone ? cache.count : batch);
+}
+
+/// Whoever comes too late is told apart by the last one that was here, unless the place has been used again since.
+void count_stale(const TicketPlace& place, std::uint32_t generation, std::uint64_t word) noexcept {
+  Stray kind = place.ended.load(std::memory_order_relaxed);
+  const SourceLocation where{place.file.load(std::memory_order_relaxed), place.line.load(std::memory_order_relaxed)};
+  std::atomic_thread_fence(std::memory_order_acquire);
+  const std::uint32_t current = generation_of(place.word.load(std::memory_order_relaxed));
+  if (generation == generation_of(word)) {
+    BridgeLists::count_stray(Stray::twice, {});  // it is dead, but a call is still under way
+  } else if (current == next_generation(generation) && current == generation_of(word)) {
+    BridgeLists::count_stray(kind, where);
+  } else {
+    BridgeLists::count_stray(Stray::unknown, {});
+  }
+}
+
+}  // namespace
+
+TicketId acquire_ticket(BridgeBase& bridge, const void* tag) {
+  if (cache.first == nullptr) [[unlikely]] refill();
+  TicketPlace& place = *cache.first;
+  cache.first = place.next_free;
+  --cache.count;
+  place.bridge = &bridge;
+  place.tag = tag;
+  const std::uint32_t generation = generation_of(place.word.load(std::memory_order_relaxed));
+  place.word.store(word_of(generation), std::memory_order_release);
+  return static_cast<TicketId>((std::uint64_t{generation} << half) | place.index);
+}
+
+BridgeBase* enter_ticket(TicketId ticket, const void* tag) noexcept {
+  TicketPlace* const place = place_of(index_in(ticket));
+  const std::uint32_t generation = generation_in(ticket);
+  if (place == nullptr) {
+    BridgeLists::count_stray(Stray::unknown, {});
+    return nullptr;
+  }
+  std::uint64_t word = place->word.load(std::memory_order_relaxed);
+  do {
+    if (generation_of(word) != generation || (word & dead) != 0) [[unlikely]] {
+      count_stale(*place, generation, word);
+      return nullptr;
+    }
+  } while (!place->word.compare_exchange_weak(word, word + 1, std::memory_order_acquire, std::memory_order_relaxed));
+  if (place->tag != tag) [[unlikely]] {
+    BridgeLists::count_stray(Stray::unknown, place->bridge->scheduled_at);
+    leave_ticket(ticket, false, Stray::unknown);
+    return nullptr;
+  }
+  return place->bridge;
+}
+
+void leave_ticket(TicketId ticket, bool retire, Stray ended) noexcept {
+  TicketPlace& place = *place_of(index_in(ticket));
+  BridgeBase* const bridge = place.bridge;
+  std::uint64_t word = place.word.load(std::memory_order_relaxed);
+  std::uint64_t left;
+  do {
+    left = (word - 1) | (retire ? dead : 0);
+  } while (!place.word.compare_exchange_weak(word, left, std::memory_order_acq_rel, std::memory_order_relaxed));
+  if ((left & dead) == 0 || (left & users) != 0) return;
+  recycle(place, generation_of(left), ended);
+  bridge->let_go();
+}
+
+TicketEnd kill_ticket(TicketId ticket, Stray ended) noexcept {
+  TicketPlace& place = *place_of(index_in(ticket));
+  const std::uint32_t generation = generation_in(ticket);
+  std::uint64_t word = place.word.load(std::memory_order_relaxed);
+  do {
+    if (generation_of(word) != generation || (word & dead) != 0) return TicketEnd::none;
+  } while (!place.word.compare_exchange_weak(word, word | dead, std::memory_order_acq_rel, std::memory_order_relaxed));
+  if ((word & users) != 0) return TicketEnd::in_use;
+  recycle(place, generation, ended);
+  return TicketEnd::killed;
+}
+
+void* BridgeBase::make_ticket(const void* tag, Kept* mapper) {
+  mapper_ = mapper;
+  ticket_ = acquire_ticket(*this, tag);
+  return reinterpret_cast<void*>(ticket_);
+}
+
+TicketEnd BridgeBase::revoke_ticket() noexcept {
+  if (ticket_ == 0) return TicketEnd::none;
+  const TicketEnd end = kill_ticket(ticket_, Stray::late);
+  if (end == TicketEnd::killed) let_go();
+  return end;
+}
+
+TicketUse::TicketUse(TicketId ticket, const void* tag) noexcept : ticket_(ticket), bridge_(enter_ticket(ticket, tag)) {}
+
+TicketUse::~TicketUse() {
+  if (bridge_ == nullptr) return;
+  const std::optional<Stray> ends = bridge_->ticket_ends();
+  leave_ticket(ticket_, retire_ || ends, ends.value_or(Stray::twice));
+}
+
+std::size_t tickets_in_use() noexcept {
+  Depot& from = depot();
+  const std::scoped_lock lock(from.mutex);
+  return from.made - from.free_count - cache.count;
+}
+
+}  // namespace coir::detail
