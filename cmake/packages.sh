@@ -17,6 +17,7 @@ test_packages=(
   "${demo_packages[@]}"
   clang libclang-rt-14-dev llvm  # llvm: symbols in sanitizer reports of clang
   libgtest-dev libbenchmark-dev
+  libuv1-dev libglib2.0-dev libevent-dev qtbase5-dev libsystemd-dev  # the loops that can be hosts
   python3 gdb git
 )
 

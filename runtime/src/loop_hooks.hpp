@@ -5,7 +5,6 @@
 #include <vector>
 
 #include <coir/detail/handle_node.hpp>
-#include <coir/detail/ref.hpp>
 
 namespace coir::detail {
 
@@ -14,6 +13,11 @@ class LoopCore;
 /// The hooks of one loop. They may add and cancel hooks: who is added runs from the next time on.
 class LoopHooks {
  public:
+  LoopHooks() = default;
+  ~LoopHooks() { drop_all(); }
+  LoopHooks(const LoopHooks&) = delete;
+  LoopHooks& operator=(const LoopHooks&) = delete;
+
   /// Takes the node's reference over.
   void add_prepare(PrepareNode& node);
   void add_check(HandleNode& node);
@@ -25,12 +29,13 @@ class LoopHooks {
   void drop_all() noexcept;
 
  private:
-  using Nodes = std::vector<Ref<HandleNode>>;
+  using Nodes = std::vector<HandleNode*>;  // each with a reference
   template <class Ran>
-  static void run(LoopCore& core, Nodes& nodes, Ran&& ran);
+  void run(LoopCore& core, Nodes& nodes, Ran&& ran);
 
   Nodes prepares_;
   Nodes checks_;
+  int passes_ = 0;  // under way: a hook may run a loop that pumps, and so runs the hooks again
 };
 
 }  // namespace coir::detail
