@@ -78,6 +78,7 @@ void EventLoop::stop() {
 }
 
 void EventLoop::close() {
+  if (core_->forked) return;
   // First: what closing drops may run destructors that call this loop. A running loop refuses to close.
   if (!core_->running) checked_ = true;
   core_->close();
@@ -126,7 +127,7 @@ Handle EventLoop::schedule_threadsafe(detail::HandleNode* node, const char* name
   Handle handle{detail::Ref<detail::HandleNode>(node)};
   node->queued = true;
   // Not require_open(): `closed` belongs to the loop's thread.
-  if (!core_->inbox->push(*node)) LoopCore::throw_closed("call_soon_threadsafe()");
+  if (!core_->inbox->push(*node)) core_->throw_closed("call_soon_threadsafe()");
   guard.dismiss();
   return handle;
 }

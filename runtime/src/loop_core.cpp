@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "loop_core.hpp"
 
+#include <pthread.h>
+
 #include <cstdlib>
 #include <utility>
 
@@ -21,6 +23,14 @@ bool debug_from_environment() noexcept {
   return value != nullptr && *value != '\0' && std::string_view(value) != "0";
 }
 
+/// Only the thread that has called fork() goes on in the child.
+void in_child_of_fork() {
+  if (running_loop == nullptr) return;
+  running_loop->abandon_after_fork();
+  running_loop = nullptr;
+  current_task = nullptr;
+}
+
 }  // namespace
 
 LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
@@ -36,8 +46,21 @@ LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
       detect_deadlocks(options.detect_deadlocks),
       debug(options.debug || debug_from_environment()) {
   update_host_only();
+  static std::once_flag watches_forks;
+  std::call_once(watches_forks, [] { ::pthread_atfork(nullptr, nullptr, in_child_of_fork); });
   const std::scoped_lock lock(loops_mutex_);
   next_loop_ = std::exchange(first_loop_, this);
+}
+
+void LoopCore::abandon_after_fork() noexcept {
+  closed = forked = true;
+  running = false;
+  if (owner != nullptr) owner->checked_ = true;
+  // What the task that has forked returns to in the end.
+  stopping |= stop_asked;
+  current = nullptr;
+  next.take();
+  host_only = true;
 }
 
 LoopCore::~LoopCore() {
@@ -50,7 +73,12 @@ LoopCore::~LoopCore() {
 const void* LoopCore::first_loop_ = nullptr;
 std::mutex LoopCore::loops_mutex_;
 
-void LoopCore::throw_closed(const char* call) {
+void LoopCore::throw_closed(const char* call) const {
+  if (forked) {
+    throw UsageError(UsageError::Reason::forked,
+                     std::string(call) + ": this process is a fork of the one that runs the loop. Here only exec() and "
+                                         "_exit() make sense; for a loop in both fork before the first one runs.");
+  }
   throw UsageError(UsageError::Reason::loop_is_closed,
                    std::string(call) + ": Event loop is closed. Make a new EventLoop, or call this before close().");
 }

@@ -52,7 +52,10 @@ class LoopCore : public LoopCount {
   void run_forever();
   /// Errors    UsageError (loop_is_closed, loop_is_running) if run_forever() would refuse
   void require_runnable(const char* call = "run_forever() or run_until_complete()") const;
-  [[noreturn]] static void throw_closed(const char* call);
+  [[noreturn]] void throw_closed(const char* call) const;
+  /// In the child of a fork(), whose parent goes on to run the loop. It shares the epoll set with the parent: nothing may
+  /// touch it any more. Every call throws, as if it were closed.
+  void abandon_after_fork() noexcept;
   void close();
   void schedule(HandleNode& node) noexcept {
     requeue(node);
@@ -142,6 +145,7 @@ class LoopCore : public LoopCount {
   std::size_t signal_handlers = 0;  // that may wake a loop which has nothing else to wait for
   bool running = false;
   bool closed = false;
+  bool forked = false;         // closed by abandon_after_fork()
   enum : std::uint8_t { stop_asked = 1, in_tick = 2 };
   std::uint8_t stopping = 0;   // of these: no turn begins from a fiber
   bool host_only = false;      // C3

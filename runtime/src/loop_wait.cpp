@@ -32,7 +32,8 @@ void LoopCore::wait_for_work() {
   if (hooks == nullptr) [[likely]] return sleep_until(timers.next_deadline());
   TimePoint wanted = hooks->prepare(*this);
   if (const auto deadline = timers.next_deadline()) wanted = std::min(wanted, *deadline);
-  if (!next.empty() || stopping != 0 || leaving != nullptr) wanted = clock.now();
+  const bool busy = !next.empty() || stopping != 0 || leaving != nullptr;
+  if (const TimePoint now = clock.now(); busy || wanted < now) wanted = now;
   sleep_until(wanted == TimePoint::max() ? std::nullopt : std::optional(wanted));
   hooks->check(*this);
 }

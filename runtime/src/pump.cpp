@@ -87,6 +87,7 @@ int LoopCore::backend_fd() {
 }
 
 void LoopCore::require_guest(const char* call) const {
+  if (forked) throw_closed(call);
   if (!attached()) {
     throw UsageError(UsageError::Reason::not_attached,
                      std::string(call) + ": this event loop has no host. Call attach() on the thread of the host first; "

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <coir/hosts/libevent.hpp>
 
+#include <list>
+
 #include "adapter_slot.hpp"
 #include "driver.hpp"
 
@@ -22,17 +24,15 @@ class LibeventDriver final : public HostDriver {
     const timeval delay{0, milliseconds * 1000};
     event_base_once(
         base_, -1, EV_TIMEOUT,
-        [](evutil_socket_t, short, void* data) {
-          const std::unique_ptr<std::function<void()>> due(static_cast<std::function<void()>*>(data));
-          (*due)();
-        },
-        new std::function<void()>(std::move(fn)), &delay);
+        [](evutil_socket_t, short, void* data) { (*static_cast<std::function<void()>*>(data))(); },
+        &timers_.emplace_back(std::move(fn)), &delay);
   }
   void run_nested(const std::function<bool()>&) override {}
   bool can_nest() const override { return false; }
 
  private:
   event_base* const base_ = event_base_new();
+  std::list<std::function<void()>> timers_;  // to the end: who has not fired is nobody else's
   AdapterSlot<hosts::Libevent> adapter_;
 };
 
