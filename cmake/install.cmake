@@ -45,6 +45,7 @@ function(coir_install)
   write_basic_package_version_file(${PROJECT_BINARY_DIR}/package/coirConfigVersion.cmake COMPATIBILITY SameMinorVersion)
   install(FILES ${PROJECT_BINARY_DIR}/package/coirConfig.cmake ${PROJECT_BINARY_DIR}/package/coirConfigVersion.cmake
     DESTINATION ${package})
+  install(FILES cmake/hosts.cmake DESTINATION ${package} RENAME coirHosts.cmake)
 
   # The folder of coir.pc says where the prefix is, so the tree can be moved.
   set(package ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -18,6 +18,7 @@ test_packages=(
   clang libclang-rt-14-dev llvm  # llvm: symbols in sanitizer reports of clang
   libgtest-dev libbenchmark-dev
   libsqlite3-dev libexpat1-dev  # C code that calls back
+  libuv1-dev libglib2.0-dev libevent-dev qtbase5-dev libsystemd-dev  # the loops that can be hosts
   python3 gdb git
 )
 

@@ -79,7 +79,7 @@ struct FiberPool::Impl {
   Fiber* previous = nullptr;     // the fiber that the last jump left; valid from before the jump until it is recorded
   ExceptionState* exception_state = nullptr;  // of the thread; fetched by enter_thread(), fibers never migrate
   int* thread_errno = nullptr;
-  const bool may_call_on_host;  // Memcheck takes the host's frames for gone once the stack pointer has left them
+  bool may_call_on_host;  // Memcheck takes the host's frames for gone once the stack pointer has left them
   std::byte* host_stack = nullptr;  // below this the host's stack is free; valid while the host is suspended by leave_host()
   Fiber* idle = nullptr;         // LIFO
   std::size_t idle_count = 0;

@@ -37,7 +37,7 @@ EventLoop::EventLoop(const LoopOptions& options) : core_(new LoopCore(*this, opt
 }
 
 EventLoop::~EventLoop() {
-  COIR_CHECK(!core_->running, "an EventLoop destroyed while it runs");
+  COIR_CHECK(!core_->running, "an EventLoop destroyed while it runs, or before it is detached from its host");
   close();
   if (core_->task_count != 0) abandon(*core_);
   core_->owner = nullptr;
@@ -72,11 +72,13 @@ void EventLoop::run_until_done(const AnyFuture& future, bool own_task) {
 
 void EventLoop::stop() {
   core_->require_open("stop()");
-  core_->stopping = true;
+  core_->stopping |= LoopCore::stop_asked;
+  core_->touch();
   if (core_->tracer != nullptr) core_->trace(TraceEvent::Kind::stop, nullptr);
 }
 
 void EventLoop::close() {
+  if (core_->forked) return;
   // First: what closing drops may run destructors that call this loop. A running loop refuses to close.
   if (!core_->running) checked_ = true;
   core_->close();
@@ -125,7 +127,7 @@ Handle EventLoop::schedule_threadsafe(detail::HandleNode* node, const char* name
   Handle handle{detail::Ref<detail::HandleNode>(node)};
   node->queued = true;
   // Not require_open(): `closed` belongs to the loop's thread.
-  if (!core_->inbox->push(*node)) LoopCore::throw_closed("call_soon_threadsafe()");
+  if (!core_->inbox->push(*node)) core_->throw_closed("call_soon_threadsafe()");
   guard.dismiss();
   return handle;
 }
@@ -136,6 +138,7 @@ TimerHandle EventLoop::schedule_at(detail::TimerNode* node, const char* name) {
   node->name = name;
   detail::copy_current_context(node->context);
   core_->timers.insert(*node);
+  core_->touch();
   guard.dismiss();
   node->refs = 2;  // the heap's and the handle's
   TimerHandle handle{detail::Ref<detail::TimerNode>::adopt(node)};
@@ -151,6 +154,7 @@ void EventLoop::watch(int fd, bool writer, detail::HandleNode* node, const char*
   detail::copy_current_context(node->context);
   node->persistent = true;
   const auto direction = writer ? detail::Poller::write : detail::Poller::read;
+  core_->touch();
   if (detail::HandleNode* replaced = core_->poller.watch(fd, direction, *node)) {
     Handle(detail::Ref<detail::HandleNode>::adopt(replaced)).cancel();
   }
@@ -161,6 +165,7 @@ namespace {
 bool stop_watching(LoopCore& core, int fd, detail::Poller::Direction direction) {
   detail::HandleNode* node = core.poller.unwatch(fd, direction);
   if (node == nullptr) return false;
+  core.touch();
   Handle(detail::Ref<detail::HandleNode>::adopt(node)).cancel();
   return true;
 }
@@ -185,6 +190,27 @@ void EventLoop::handle_signal(int sig, detail::HandleNode* node, const char* nam
   detail::add_signal_handler(*core_, sig, *node);
 }
 bool EventLoop::remove_signal_handler(int sig) { return detail::remove_signal_handler(*core_, sig); }
+
+void EventLoop::set_hook(detail::HandleNode& node, const char* name, const char* call) {
+  NodeGuard guard(node);
+  core_->require_open(call);
+  if (core_->hooks == nullptr) core_->hooks = std::make_unique<detail::LoopHooks>();
+  guard.dismiss();
+  node.name = name;
+  node.persistent = true;
+  detail::copy_current_context(node.context);
+  core_->touch();
+}
+Handle EventLoop::hook_prepare(detail::PrepareNode* node, const char* name) {
+  set_hook(*node, name, "add_prepare()");
+  core_->hooks->add_prepare(*node);
+  return Handle(detail::Ref<detail::HandleNode>(node));
+}
+Handle EventLoop::hook_check(detail::HandleNode* node, const char* name) {
+  set_hook(*node, name, "add_check()");
+  core_->hooks->add_check(*node);
+  return Handle(detail::Ref<detail::HandleNode>(node));
+}
 
 void EventLoop::set_exception_handler(ExceptionHandler handler) { core_->exception_handler = std::move(handler); }
 void EventLoop::call_exception_handler(const ExceptionContext& context) { core_->report(context); }

@@ -11,6 +11,7 @@ void Handle::cancel() {
   if (node_->timed) {
     auto& timer = static_cast<detail::TimerNode&>(*node_);
     timer.loop->timers.remove(timer);
+    timer.loop->touch();
     const auto keep = detail::Ref<detail::TimerNode>::adopt(&timer);  // the heap's reference; dropping may end this handle
     timer.drop();
     return;

@@ -32,12 +32,16 @@ bool Inbox::push(HandleNode& node) noexcept {
   } while (!head_.compare_exchange_weak(head, &node, std::memory_order_seq_cst, std::memory_order_relaxed));
   // Sequentially consistent with before_sleep(): either the loop sees the node or this sees the loop asleep.
   if (sleeping_.load(std::memory_order_seq_cst) && sleeping_.exchange(false, std::memory_order_acq_rel)) {
-    const int saved = errno;  // push() runs in signal handlers, too
-    const std::uint64_t one = 1;
-    static_cast<void>(!::write(wake_fd_, &one, sizeof one));  // EAGAIN: readable already
-    errno = saved;
+    wake();
   }
   return true;
+}
+
+void Inbox::wake() noexcept {
+  const int saved = errno;  // push() runs in signal handlers, too
+  const std::uint64_t one = 1;
+  static_cast<void>(!::write(wake_fd_, &one, sizeof one));  // EAGAIN: readable already
+  errno = saved;
 }
 
 NodeQueue Inbox::reversed(HandleNode* newest) noexcept {

@@ -12,7 +12,7 @@ namespace coir::detail {
 /// to it, so it can outlive the loop: posting to a closed inbox fails, cleanly.
 ///
 /// B1  After close() nothing is ever accepted again.
-/// B2  The eventfd is written only if the loop said that it is about to sleep and nobody has woken it since.
+/// B2  push() writes the eventfd only if the loop said that it is about to sleep and nobody has woken it since.
 ///
 /// Threads   push() and wake() from any thread and, for preallocated nodes, from signal handlers; the rest on the
 ///           loop's thread.
@@ -35,6 +35,8 @@ class Inbox {
   /// True: nothing was posted, the loop may block until wake_fd() is readable. Followed by after_sleep().
   bool before_sleep() noexcept;
   void after_sleep() noexcept { sleeping_.store(false, std::memory_order_relaxed); }
+  /// Makes wake_fd() readable.
+  void wake() noexcept;
   void drain_wake_fd() noexcept;
 
  private:

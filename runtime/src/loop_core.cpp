@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "loop_core.hpp"
 
+#include <pthread.h>
+
 #include <cstdlib>
 #include <utility>
 
@@ -21,6 +23,14 @@ bool debug_from_environment() noexcept {
   return value != nullptr && *value != '\0' && std::string_view(value) != "0";
 }
 
+/// Only the thread that has called fork() goes on in the child.
+void in_child_of_fork() {
+  if (running_loop == nullptr) return;
+  running_loop->abandon_after_fork();
+  running_loop = nullptr;
+  current_task = nullptr;
+}
+
 }  // namespace
 
 LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
@@ -38,8 +48,21 @@ LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
       debug(options.debug || debug_from_environment()) {
   waited_at = clock.now();
   update_host_only();
+  static std::once_flag watches_forks;
+  std::call_once(watches_forks, [] { ::pthread_atfork(nullptr, nullptr, in_child_of_fork); });
   const std::scoped_lock lock(loops_mutex_);
   next_loop_ = std::exchange(first_loop_, this);
+}
+
+void LoopCore::abandon_after_fork() noexcept {
+  closed = forked = true;
+  running = false;
+  if (owner != nullptr) owner->checked_ = true;
+  // What the task that has forked returns to in the end.
+  stopping |= stop_asked;
+  current = nullptr;
+  next.take();
+  host_only = true;
 }
 
 LoopCore::~LoopCore() {
@@ -52,7 +75,12 @@ LoopCore::~LoopCore() {
 const void* LoopCore::first_loop_ = nullptr;
 std::mutex LoopCore::loops_mutex_;
 
-void LoopCore::throw_closed(const char* call) {
+void LoopCore::throw_closed(const char* call) const {
+  if (forked) {
+    throw UsageError(UsageError::Reason::forked,
+                     std::string(call) + ": this process is a fork of the one that runs the loop. Here only exec() and "
+                                         "_exit() make sense; for a loop in both fork before the first one runs.");
+  }
   throw UsageError(UsageError::Reason::loop_is_closed,
                    std::string(call) + ": Event loop is closed. Make a new EventLoop, or call this before close().");
 }
@@ -122,50 +150,56 @@ void LoopCore::shuffle_steps() {
   current = shuffled.take();
 }
 
-void LoopCore::require_runnable() const {
-  require_open("run_forever()");
+void LoopCore::require_runnable(const char* call) const {
+  require_open(call);
   if (running) {
     throw UsageError(UsageError::Reason::loop_is_running,
-                     "run_forever() or run_until_complete(): This event loop is already running. Inside a task write "
-                     "await(future); in a callback start a task with create_task().");
+                     std::string(call) + ": This event loop is already running" +
+                         (attached() ? ", as the guest of a host. " : ". ") +
+                         "Inside a task write await(future); in a callback start a task with create_task().");
   }
   if (running_loop != nullptr) {
     throw UsageError(UsageError::Reason::loop_is_running,
-                     "run_forever() or run_until_complete(): Cannot run the event loop while another loop is running "
-                     "on this thread. Use that loop, get_running_loop(), or run this one on a thread of its own.");
+                     std::string(call) +
+                         ": Cannot run the event loop while another loop is running on this thread. Use that loop, "
+                         "get_running_loop(), or run this one on a thread of its own.");
   }
 }
 
-void LoopCore::run_forever() {
-  require_runnable();
+void LoopCore::start_running() {
   fibers::report_overflows(report_stack_overflow);
   fibers.enter_thread();
   thread = std::this_thread::get_id();
   running_loop = this;
   running = true;
-  const auto stop_running = [this] {
-    running = false;
-    stopping = false;
-    running_loop = nullptr;
-  };
+}
+
+void LoopCore::stop_running() noexcept {
+  running = false;
+  stopping = 0;
+  running_loop = nullptr;
+}
+
+void LoopCore::run_forever() {
+  require_runnable();
+  start_running();
   do {
     turn();
+    if (!host_only) [[likely]] continue;  // C3
     if (leaving != nullptr) {
       const std::exception_ptr exception = std::exchange(leaving, nullptr);
       update_host_only();
-      NodeQueue rest;
-      while (HandleNode* node = current) {
-        current = node->next;
-        rest.push(*node);
-      }
-      rest.append(std::move(next));
-      next = rest;
+      put_back();
       stop_running();
       std::rethrow_exception(exception);
     }
-  } while (!stopping);
+    if (!main_calls.empty()) run_main_calls();
+  } while (stopping == 0);
   stop_running();
 }
+
+/// For ticks. Out of line: run_forever() is laid out around its own copy.
+void LoopCore::run_ready() { run_current(); }
 
 void LoopCore::run_watched(HandleNode& node) {
   const TimePoint began = std::chrono::steady_clock::now();
@@ -257,6 +291,7 @@ void LoopCore::add_job(Job& job) noexcept {
   if (newest_job != nullptr) newest_job->newer_ = &job;
   newest_job = &job;
   ++job_count;
+  touch();
 }
 
 std::vector<AnyTask> LoopCore::tasks() const {
@@ -271,7 +306,9 @@ std::vector<AnyTask> LoopCore::tasks() const {
 void LoopCore::close() {
   if (running) {
     throw UsageError(UsageError::Reason::loop_is_running,
-                     "close(): Cannot close a running event loop. Call stop(), let run_forever() return, then close.");
+                     std::string("close(): Cannot close a running event loop. ") +
+                         (attached() ? "It is attached to a host: detach() it, then close."
+                                     : "Call stop(), let run_forever() return, then close."));
   }
   if (closed) return;
   closed = true;
@@ -286,6 +323,8 @@ void LoopCore::close() {
   };
   // Dropping a callable may run destructors that complete futures; what they make ready is dropped like the rest.
   while (HandleNode* node = next.pop()) discard(*node);
+  while (HandleNode* node = main_calls.pop()) discard(*node);
+  if (hooks != nullptr) hooks->drop_all();
   timers.clear();
   for (HandleNode* node : poller.unwatch_all()) {
     node->drop();

@@ -18,7 +18,9 @@
 #include <coir/trace.hpp>
 
 #include "big_stack.hpp"
+#include "guest.hpp"
 #include "inbox.hpp"
+#include "loop_hooks.hpp"
 #include "poller.hpp"
 #include "switch.hpp"
 #include "timer_queue.hpp"
@@ -32,7 +34,7 @@ extern COIR_TLS LoopCore* running_loop;
 ///
 ///     current   handles of this turn, not run yet      |  a node is in at most one of these
 ///     next      became ready during this turn          |  (HandleNode N1)
-///     timers, poller, inbox
+///     timers, poller, inbox, main_calls; a guest's `round`
 ///
 /// The scheduler is the queue, whichever stack is current: a suspending task takes the next entry itself and, if that is
 /// the step of another task, jumps straight to it. Callbacks run on the host's stack, which the task calls into; for
@@ -42,7 +44,10 @@ extern COIR_TLS LoopCore* running_loop;
 ///     puts it back in front of next.
 /// C2  current_task is set from the switch to a task's fiber until that task suspends or ends, and null on the host.
 /// C3  host_only is set whenever a suspending task must return to the host: tracing, debug mode, a seed, hooks, an exception
-///     on its way out of the loop; or to whoever has started it eagerly, who is `home` meanwhile.
+///     on its way out of the loop, a call for the host's stack; or to whoever has started it eagerly, who is `home`
+///     meanwhile.
+/// C4  host_asleep is set only while a host watches backend_fd() and has not been told of what became ready since: whoever
+///     changes what the loop waits for has to touch() it.
 class LoopCore : public LoopCount {
  public:
   LoopCore(EventLoop& of, const LoopOptions& options);
@@ -50,14 +55,28 @@ class LoopCore : public LoopCount {
 
   void run_forever();
   /// Errors    UsageError (loop_is_closed, loop_is_running) if run_forever() would refuse
-  void require_runnable() const;
-  [[noreturn]] static void throw_closed(const char* call);
+  void require_runnable(const char* call = "run_forever() or run_until_complete()") const;
+  [[noreturn]] void throw_closed(const char* call) const;
+  /// In the child of a fork(), whose parent goes on to run the loop. It shares the epoll set with the parent: nothing may
+  /// touch it any more. Every call throws, as if it were closed.
+  void abandon_after_fork() noexcept;
   void close();
   void schedule(HandleNode& node) noexcept {
+    requeue(node);
+    touch();
+  }
+  /// The same from inside of a turn.
+  void requeue(HandleNode& node) noexcept {
     node.queued = true;
     next.push(node);
   }
-  void make_ready(HandleNode* first, HandleNode* last) noexcept { next.append(first, last); }
+  void make_ready(HandleNode* first, HandleNode* last) noexcept {
+    next.append(first, last);
+    touch();
+  }
+  void touch() noexcept {
+    if (host_asleep) [[unlikely]] wake_host();
+  }
   /// Calls the exception handler, in the context of `of` if given (L16).
   void report(const ExceptionContext& context, ContextSlot* of = nullptr) noexcept;
   void default_report(const ExceptionContext& context) noexcept;
@@ -65,13 +84,28 @@ class LoopCore : public LoopCount {
   void remove_task(TaskState& task) noexcept;
   void add_job(Job& job) noexcept;
   std::vector<AnyTask> tasks() const;
+  /// "the callback 'tick' scheduled at app.cpp:7"; for messages about what must not be done outside of a task
+  std::string describe_running_callback() const;
   void update_host_only() noexcept {
     host_only = debug || tracer != nullptr || shuffler != nullptr || leaving != nullptr || starting_eagerly ||
-                !switch_hooks.empty();
+                !main_calls.empty() || !switch_hooks.empty();
   }
   void call_on_big_stack(TaskState& task, void (*call)(void*), void* argument);
   /// Runs the first step of a task inside the call that creates it. Errors: what leaves run_forever() leaves here, too.
   void start_eagerly(TaskState& task);
+
+  // As a guest: pump.cpp, where EventLoop says what these do.
+  int backend_fd();
+  void attach(Host& host);
+  PumpResult pump(const PumpBudget& budget);
+  TimePoint next_deadline() const noexcept;
+  bool attached() const noexcept { return guest != nullptr && guest->host != nullptr; }
+  /// Makes backend_fd() readable. C4
+  void wake_host() noexcept;
+  /// Ends guest mode. What left the loop in it, if anything did.
+  std::exception_ptr end_guest();
+
+  void run_callback(HandleNode& node);
   void require_open(const char* call) const {
     if (closed) [[unlikely]] throw_closed(call);
     if (debug) [[unlikely]] require_thread(call);
@@ -89,6 +123,7 @@ class LoopCore : public LoopCount {
   EventLoop* owner;  // null once the EventLoop is destroyed
   HandleNode* current = nullptr;  // C1; oldest first, linked by `next`
   NodeQueue next;
+  bool host_asleep = false;    // C4
   TimerQueue timers;
   std::shared_ptr<Inbox> inbox;
   Poller poller;
@@ -96,6 +131,9 @@ class LoopCore : public LoopCount {
   fibers::FiberPool::Impl& pool;
   fibers::Fiber* home;         // C3; where a task goes that cannot jump to another one
   Clock& clock;
+  NodeQueue main_calls;        // for on_main(): to run on the host's stack, between turns
+  std::unique_ptr<Guest> guest;      // null until backend_fd() is asked for
+  std::unique_ptr<LoopHooks> hooks;  // null until the first
   Tracer* tracer = nullptr;
   const std::unique_ptr<std::mt19937_64> shuffler;  // LoopOptions::seed; null: order of becoming ready
   ExceptionHandler exception_handler;
@@ -115,7 +153,9 @@ class LoopCore : public LoopCount {
   std::size_t signal_handlers = 0;  // that may wake a loop which has nothing else to wait for
   bool running = false;
   bool closed = false;
-  bool stopping = false;
+  bool forked = false;         // closed by abandon_after_fork()
+  enum : std::uint8_t { stop_asked = 1, in_tick = 2 };
+  std::uint8_t stopping = 0;   // of these: no turn begins from a fiber
   bool host_only = false;      // C3
   bool eager_tasks;
   bool starting_eagerly = false;  // a first step runs inside of create_task()
@@ -141,7 +181,17 @@ class LoopCore : public LoopCount {
   void run_current();
   bool serve_from_fiber() noexcept;
   void serve() noexcept;
-  void run_callback(HandleNode& node);
+  void start_running();
+  void stop_running() noexcept;
+  void sleep_until(std::optional<TimePoint> deadline);
+  void run_main_calls();
+  void run_ready();
+  std::size_t tick(const PumpBudget& budget);
+  bool settle(bool on_host);
+  void arm_for(std::optional<TimePoint> deadline, TimePoint now);
+  void put_back() noexcept;
+  void warn_of_loop_in_task(const TaskState* task);
+  void require_guest(const char* call) const;
   void run_step(TaskState& task);
   bool begin_on_host(TaskState& task) noexcept;
   void run_watched(HandleNode& node);

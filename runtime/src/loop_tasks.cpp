@@ -32,6 +32,7 @@ bool LoopCore::begin_on_host(TaskState& task) noexcept {
 }
 
 void LoopCore::start_eagerly(TaskState& task) {
+  touch();  // for whatever it will wait for
   if (!begin_on_host(task)) return;  // for want of a stack
   if (tracer != nullptr) trace(TraceEvent::Kind::step_runs, &task);
   TaskState* const creating = current_task;

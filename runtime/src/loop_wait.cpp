@@ -30,7 +30,17 @@ void pause_briefly() noexcept {
 }  // namespace
 
 void LoopCore::wait_for_work() {
-  const std::optional<TimePoint> deadline = timers.next_deadline();
+  if (hooks == nullptr) [[likely]] return sleep_until(timers.next_deadline());
+  TimePoint wanted = hooks->prepare(*this);
+  if (const auto deadline = timers.next_deadline()) wanted = std::min(wanted, *deadline);
+  const bool busy = !next.empty() || stopping != 0 || leaving != nullptr;
+  if (const TimePoint now = clock.now(); busy || wanted < now) wanted = now;
+  sleep_until(wanted == TimePoint::max() ? std::nullopt : std::optional(wanted));
+  hooks->check(*this);
+}
+
+void LoopCore::sleep_until(std::optional<TimePoint> deadline) {
+  if (!main_calls.empty()) return;  // of a run that was stopped
   std::optional<Duration> timeout;
   const TimePoint now = clock.now();
   give_memory_back(now);
@@ -44,7 +54,7 @@ void LoopCore::wait_for_work() {
       if (deadline && clock.jump_to(*deadline)) return;
       if (stop_when_stalled && poller.active() == 0) {
         stalled = true;
-        stopping = true;
+        stopping |= stop_asked;
         return;
       }
     }
@@ -85,12 +95,15 @@ bool LoopCore::spin_for_post() noexcept {
 /// Tasks are left, and nothing that this loop knows of can wake one. Another thread might: that is asked last.
 bool LoopCore::may_wait_for_ever() const noexcept {
   return !examined_ && detect_deadlocks && task_count != 0 && timers.empty() && poller.active() == 0 &&
-         job_count == 0 && signal_handlers == 0 && !clock.is_virtual();
+         job_count == 0 && signal_handlers == 0 && (hooks == nullptr || !hooks->any_prepare()) &&
+         !clock.is_virtual();
 }
 
 void LoopCore::collect() {
   if (poll_due()) {
+    if (hooks != nullptr) [[unlikely]] hooks->prepare(*this);
     poller.wait(Duration::zero(), next);
+    if (hooks != nullptr) [[unlikely]] hooks->check(*this);
     turns_since_poll_ = 0;
     handles_since_poll_ = 0;
   } else {

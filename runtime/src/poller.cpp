@@ -226,7 +226,7 @@ std::vector<HandleNode*> Poller::unwatch_all() noexcept {
   return nodes;
 }
 
-Poller::Outcome Poller::wait(std::optional<Duration> timeout, NodeQueue& ready) {
+Poller::Outcome Poller::wait(std::optional<Duration> timeout, NodeQueue& ready, bool for_host) {
   constexpr int capacity = 256;  // more ready descriptors than that are found by the next poll
   epoll_event events[capacity];
   const bool blocking = !timeout || *timeout > Duration::zero();
@@ -246,7 +246,7 @@ Poller::Outcome Poller::wait(std::optional<Duration> timeout, NodeQueue& ready) 
     }
   };
   dispatch_all(false);
-  if (blocking && ready.empty() && !woken) dispatch_all(true);  // R3: awake for nothing
+  if ((blocking || for_host) && ready.empty() && !woken) dispatch_all(true);  // R3: awake for nothing
   if (!unproven_.empty() && now_ - last_proof_ >= proof_period) prove_aged(ready);
   if (orphaned_) [[unlikely]] make_set_anew(ready);
   return {.woken = woken, .timed_out = count == 0 && !for_proof};
@@ -356,6 +356,7 @@ void Poller::make_set_anew(NodeQueue& ready) noexcept {
   const bool made = add_wake_fd(fresh, wake_fd_) && ::dup3(fresh, epoll_fd_, O_CLOEXEC) >= 0;
   ::close(fresh);
   if (!made) return;
+  ++sets_made_;
   orphaned_ = false;
   for (std::size_t fd = 0; fd < slots_.size(); ++fd) {
     Slot& slot = slots_[fd];

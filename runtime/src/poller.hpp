@@ -23,8 +23,8 @@ namespace coir::detail {
 ///     that is still queued is dropped, the next poll reports it again.
 /// R2  `armed` is what the kernel was last told to report for `registered`, and covers all nodes of the slot, unless
 ///     the descriptor was closed meanwhile.
-/// R3  An event that nobody waits for is taken out of the registration: at once if the loop blocks, for then nobody is
-///     about to wait; else when it comes again. If the kernel refuses because the number is another file's now, while
+/// R3  An event that nobody waits for is taken out of the registration: at once if the loop or its host blocks, for then nobody
+///     is about to wait; else when it comes again. If the kernel refuses because the number is another file's now, while
 ///     a duplicate keeps the old file in the set, the set is made anew.
 /// R4  A wait relies on a kept registration without asking the kernel only if the same waiter has waited there last,
 ///     the kernel has confirmed it a few times in a row, all waits since were short, and none ended in a hang-up; and
@@ -63,10 +63,17 @@ class Poller {
   std::vector<HandleNode*> unwatch_all() noexcept;
 
   /// Waits until a descriptor is ready or `timeout` has passed (none: for ever; rounded up to what the kernel can do),
-  /// and appends the nodes of ready ones to `ready`. May return early, with nothing.
-  Outcome wait(std::optional<Duration> timeout, NodeQueue& ready);
+  /// and appends the nodes of ready ones to `ready`. May return early, with nothing. for_host: somebody else
+  /// blocks on this set whenever nothing is ready (R3).
+  Outcome wait(std::optional<Duration> timeout, NodeQueue& ready, bool for_host = false);
   /// Confirms all registrations that waits rely on (R4). True: wait() may find more now.
   bool prove_all(NodeQueue& ready) noexcept;
+  /// Whether a wait relies on a registration (R4): the set has to be polled within a proof period.
+  bool relies_on_kept() const noexcept { return !unproven_.empty(); }
+
+  /// The epoll set. Whoever has it in a set of his own has to add it again whenever sets_made() changes (R3).
+  int fd() const noexcept { return epoll_fd_; }
+  std::uint32_t sets_made() const noexcept { return sets_made_; }
 
  private:
   struct Slot {
@@ -112,6 +119,7 @@ class Poller {
   std::vector<int> unproven_;     // R4; descriptors, each at most once, some of them proven meanwhile
   std::uint32_t now_ = 0;         // in milliseconds, at the end of the last poll
   std::uint32_t last_proof_ = 0;  // when
+  std::uint32_t sets_made_ = 1;   // R3
   int deceptions_ = 0;            // R4
   bool orphaned_ = false;         // R3; a registration that cannot be reached any more reports events
 };

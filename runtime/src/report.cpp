@@ -49,6 +49,11 @@ void LoopCore::trace(TraceEvent::Kind kind, FutureState* task, FutureState* futu
                     .name = name != nullptr ? name : ""});
 }
 
+std::string LoopCore::describe_running_callback() const {
+  if (running_callback != nullptr) return "the callback " + describe(*running_callback);
+  return attached() && guest->pumps == 0 ? "a callback of the host" : "the callback of an exception handler";
+}
+
 std::string describe(const FutureState& future) {
   std::string text;
   if (future.is_task()) {

@@ -7,11 +7,10 @@
 
 #include <atomic>
 #include <utility>
-#include <vector>
 
-#include <coir/testing.hpp>
 #include <coir/threads.hpp>
 
+#include "drain.hpp"
 #include "loop_core.hpp"
 #include "signals.hpp"
 #include "stop_when_done.hpp"
@@ -92,8 +91,6 @@ struct Runner::Impl {
   EventLoop loop;
   std::optional<Context> context;
 
-  void run_until(const AnyFuture& future);
-  void cancel_all_tasks();
 };
 
 Runner::Runner(RunOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -118,10 +115,7 @@ EventLoop& Runner::get_loop() { return impl_->loop; }
 void Runner::require_runnable() {
   if (detail::running_loop != nullptr) {
     throw UsageError(UsageError::Reason::loop_is_running,
-                     "run() called inside the callback " +
-                         (detail::running_loop->running_callback != nullptr
-                              ? detail::describe(*detail::running_loop->running_callback)
-                              : std::string("of an exception handler")) +
+                     "run() called inside " + detail::running_loop->describe_running_callback() +
                          ": run() cannot be called from a running event loop. Start a task with create_task(); inside "
                          "a task run(fn) works and just calls fn.");
   }
@@ -149,42 +143,14 @@ void Runner::run_main(const AnyTask& main) {
   if (main.cancelled() && interrupts.interrupted() && main.uncancel() == 0) throw KeyboardInterrupt("SIGINT");
 }
 
-void Runner::Impl::run_until(const AnyFuture& future) {
-  const detail::StopWhenDone stop_when_done(loop, future);
-  if (loop.core().clock.is_virtual()) {
-    run_until_stalled(loop);  // a task that waits for what can never happen must not hang a test
-  } else {
-    loop.run_forever();
-  }
-}
-
-void Runner::Impl::cancel_all_tasks() {
-  const std::vector<AnyTask> tasks = all_tasks(loop);
-  for (const AnyTask& task : tasks) task.cancel();
-  for (const AnyTask& task : tasks) {
-    while (!task.done()) {
-      run_until(task);
-      if (!task.done() && loop.core().stalled) break;
-    }
-  }
-  for (const AnyTask& task : tasks) {
-    if (!task.done() || task.cancelled()) continue;
-    if (const std::exception_ptr exception = task.exception()) {
-      loop.call_exception_handler({.message = "unhandled exception during run() shutdown",
-                                   .exception = exception,
-                                   .subject = task.describe()});
-    }
-  }
-}
-
 void Runner::close() {
   EventLoop& loop = impl_->loop;
   if (loop.is_closed()) return;
-  impl_->cancel_all_tasks();
+  detail::cancel_all_tasks(loop, "run() shutdown");
   if (loop.core().executor) {
     auto joined = loop.create_task([&] { loop.shutdown_default_executor(impl_->options.executor_timeout); },
                                    TaskOptions{.name = "shutdown_default_executor"});
-    impl_->run_until(joined);
+    detail::run_until(loop, joined);
   }
   loop.close();
 }

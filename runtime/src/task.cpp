@@ -184,7 +184,7 @@ COIR_RETURN_BY_JUMP void suspend_until_done_or_release(FutureState& awaited, Tas
 COIR_RETURN_BY_JUMP void yield_once(TaskState& task) {
   LoopCore& core = *running_loop;  // task.loop(), without a look into the task's cold half
   if (core.tracer != nullptr) [[unlikely]] core.trace(TraceEvent::Kind::yields, &task);
-  core.schedule(task);
+  core.requeue(task);
   core.leave_task();
   if (task.must_cancel_ && !unwinding(core)) [[unlikely]] {
     task.must_cancel_ = false;
@@ -226,10 +226,8 @@ TaskState& require_task(const char* call) {
                          " while it must not wait: " + NoAwaitAccess::reason() + " (NoAwait at " +
                          to_string(NoAwaitAccess::where()) + "). Do the waiting before or behind that scope.");
   }
-  const HandleNode* callback = running_loop->running_callback;
   throw UsageError(UsageError::Reason::outside_task,
-                   std::string(call) + " inside the callback " +
-                       (callback != nullptr ? describe(*callback) : std::string("of an exception handler")) +
+                   std::string(call) + " inside " + running_loop->describe_running_callback() +
                        ": it runs on the loop's own stack, which cannot be suspended. Start a task for it, "
                        "create_task([...] { ... }), or use add_done_callback().");
 }

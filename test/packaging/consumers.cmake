@@ -22,6 +22,20 @@ coir_packaging_test(install PROPERTIES FIXTURES_SETUP coir_prefix
 coir_consumer(find_package SOURCE ${consumer} PROPERTIES ${installed} OPTIONS -DCMAKE_PREFIX_PATH=${prefix})
 coir_consumer(components SOURCE ${consumer} PROPERTIES ${installed}
   OPTIONS -DCMAKE_PREFIX_PATH=${prefix} "-DCOMPONENTS=fibers,runtime")
+foreach(host IN ITEMS asio glib libevent libuv qt sd_event)
+  if(TARGET coir_host_${host})
+    list(APPEND coir_present_hosts host_${host})
+  endif()
+endforeach()
+list(JOIN coir_present_hosts "," coir_present_hosts)
+if(coir_present_hosts)
+  coir_consumer(hosts SOURCE ${consumer} PROPERTIES ${installed}
+    OPTIONS -DCMAKE_PREFIX_PATH=${prefix} "-DCOMPONENTS=${coir_present_hosts}"
+      -DEXAMPLES=${PROJECT_SOURCE_DIR}/examples)
+endif()
+coir_consumer(unknown_host SOURCE ${consumer}
+  PROPERTIES ${installed} PASS_REGULAR_EXPRESSION "coir has no component host_windows, only .*host_sd_event"
+  OPTIONS -DCMAKE_PREFIX_PATH=${prefix} "-DCOMPONENTS=runtime,host_windows")
 coir_consumer(unknown_component SOURCE ${consumer}
   PROPERTIES ${installed} PASS_REGULAR_EXPRESSION "coir has no component windows"
   OPTIONS -DCMAKE_PREFIX_PATH=${prefix} "-DCOMPONENTS=runtime,windows")

@@ -274,5 +274,22 @@ TEST_F(MisuseTest, AUsageErrorIsALogicErrorAndLeavesTheTaskUsable) {
   EXPECT_EQ(events, (Trace{"went on"}));
 }
 
+TEST_F(MisuseTest, ALoopInAForkOfItsProcess) {
+  run([&] {
+    const ChildResult child = in_child([&] {
+      EXPECT_FALSE(current_task());
+      expect_usage_error(Reason::forked, "call_soon(): this process is a fork of the one that runs the loop",
+                         [&] { loop().call_soon([] {}); });
+      expect_usage_error(Reason::no_running_loop, "sleep()", [] { sleep(1s); });
+      loop().close();
+      return HasFailure() ? 1 : 0;
+    });
+    EXPECT_TRUE(child.exited_with(0)) << child.output;
+    sleep(1s);  // the parent goes on
+    trace("slept");
+  });
+  EXPECT_EQ(events, (Trace{"slept"}));
+}
+
 }  // namespace
 }  // namespace coir::test

@@ -22,10 +22,12 @@
 #include <coir/future.hpp>
 #include <coir/gather.hpp>
 #include <coir/handle.hpp>
+#include <coir/host.hpp>
 #include <coir/io.hpp>
 #include <coir/lifo_queue.hpp>
 #include <coir/lock.hpp>
 #include <coir/no_await.hpp>
+#include <coir/on_main.hpp>
 #include <coir/on_switch.hpp>
 #include <coir/outcome.hpp>
 #include <coir/priority_queue.hpp>

@@ -84,6 +84,8 @@ class COIR_EXPORT UsageError : public std::logic_error {
     destroyed_while_waiting,  ///< a Lock, Queue or the like was destroyed under a task that waits for it
     group_not_active,  ///< TaskGroup::create_task() before, after or while the group is shutting down
     no_await,          ///< an await inside a NoAwait scope
+    forked,            ///< a call, in the child of a fork(), of the loop that ran in the parent
+    not_attached,      ///< pump() or detach() of a loop that has no host
     token_used,        ///< a second ContextVar::reset() with one token
     stream_in_use,     ///< Stream::next() while another task waits in it
   };

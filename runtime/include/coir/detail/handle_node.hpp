@@ -87,6 +87,16 @@ class COIR_EXPORT TimerNode : public HandleNode {
   ~TimerNode() = default;
 };
 
+/// A hook that says, each time it runs, until when the loop may sleep.
+class COIR_EXPORT PrepareNode : public HandleNode {
+ public:
+  using HandleNode::HandleNode;
+  TimePoint deadline = TimePoint::max();
+
+ protected:
+  ~PrepareNode() = default;
+};
+
 /// A node that holds its callable inline.
 template <class Base, class Fn>
 class CallbackNode final : public Base {
@@ -96,7 +106,13 @@ class CallbackNode final : public Base {
     ::new (static_cast<void*>(&fn_)) Fn(std::forward<F>(fn));
   }
   ~CallbackNode() { drop(); }
-  void invoke() override { static_cast<void>(fn_()); }
+  void invoke() override {
+    if constexpr (std::is_base_of_v<PrepareNode, Base>) {
+      this->deadline = fn_();
+    } else {
+      static_cast<void>(fn_());
+    }
+  }
   void drop() noexcept override {
     if (std::exchange(alive_, false)) std::destroy_at(&fn_);
   }
@@ -113,6 +129,13 @@ template <class Fn>
 HandleNode* make_callback(Fn&& fn, SourceLocation where) {
   static_assert(std::is_invocable_v<std::decay_t<Fn>&>, "a callback is called without arguments: wrap it in a lambda");
   return new CallbackNode<HandleNode, std::decay_t<Fn>>(std::forward<Fn>(fn), HandleNode::Role::callback, where);
+}
+
+template <class Fn>
+PrepareNode* make_prepare(Fn&& fn, SourceLocation where) {
+  static_assert(std::is_invocable_r_v<TimePoint, std::decay_t<Fn>&>,
+                "a prepare hook takes nothing and returns a TimePoint: until when the loop may sleep");
+  return new CallbackNode<PrepareNode, std::decay_t<Fn>>(std::forward<Fn>(fn), HandleNode::Role::callback, where);
 }
 
 template <class Fn>
