@@ -21,7 +21,7 @@ struct BridgeOptions {
   /// TimeoutError if the callback has not come by then; else as a cancellation in every respect.
   Duration timeout = Duration::max();
   /// A value that comes although the wait was cancelled or timed out, because the canceller said will_fire, is returned,
-  /// and the cancellation forgotten. A failure is not.
+  /// and CancelledError comes at the task's next await (but no TimeoutError any more). A failure is not.
   bool prefer_result = false;
   /// For messages and pending_bridges(); copied.
   std::string_view name = {};
@@ -96,6 +96,9 @@ class COIR_EXPORT Bridge : public BridgeBase {
   bool has_failed() const noexcept { return failure_ != nullptr; }
   /// For from_callback, once done: a value is here, and to be returned even though the task was cancelled.
   bool preferred() const noexcept { return prefer_result_ && delivered_ && failure_ == nullptr; }
+  /// ... and the cancellation is to come later.
+  bool owes_cancellation() const noexcept { return preferred() && ending_ == Ending::cancelled; }
+  const std::string& cancel_message() const noexcept { return cancel_message_; }
   [[noreturn]] void throw_failure() { std::rethrow_exception(std::exchange(failure_, nullptr)); }
   void wait_with(BridgeFuture& waiter);
   Ref<BridgeFuture> begin_wait();
@@ -161,10 +164,11 @@ class BridgeFrame {
       const Ref<BridgeFuture> future = bridge_.begin_wait();
       try {
         suspend_until_done(*future, task);
-      } catch (const CancelledError&) {
+      } catch (const CancelledError& error) {
         if (!bridge_.preferred()) throw;
-        return;
+        return task.cancel_again(error.message());
       }
+      if (bridge_.owes_cancellation()) [[unlikely]] task.cancel_again(bridge_.cancel_message());
       future->require_value();
     } else if (bridge_.has_failed()) {
       bridge_.throw_failure();
