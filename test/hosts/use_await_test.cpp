@@ -173,9 +173,12 @@ TEST_P(UseAwaitTest, TheKindOfCancellationCanBeChosen) {
             [&](auto handler) {
               auto slot = asio::get_associated_cancellation_slot(handler);
               auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-              slot.assign([&seen, shared, this](asio::cancellation_type asked) {
+              slot.assign([&seen, shared, slot, this](asio::cancellation_type asked) {
                 seen = asked;
-                asio::post(context, [shared] { (*shared)(asio::error::operation_aborted); });
+                asio::post(context, [shared, slot]() mutable {
+                  slot.clear();  // as an operation has to: the handler owns the signal
+                  (*shared)(asio::error::operation_aborted);
+                });
               });
             },
             use_await.cancel_type(type));
