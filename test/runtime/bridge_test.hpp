@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// What the tests of callback bridges share: a C library that calls back when the test says so, from the loop's thread or
-// from another one.
+// SPDX-License-Identifier: MIT What the tests of callback bridges share: a C library that calls back when the test says
+// so, from the loop's thread or from another one.
 #pragma once
 
 #include "runtime_test.hpp"

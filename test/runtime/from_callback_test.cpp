@@ -299,6 +299,30 @@ TEST_P(FromCallbackTest, OnceTheLoopIsClosedACallIsCountedAndItsArgumentsDestroy
   EXPECT_EQ(after_close(), 2U);
 }
 
+TEST_P(FromCallbackTest, ALoopThatClosesTakesItsTimeoutAndCancellerAlong) {
+  auto captured = std::make_shared<int>(1);
+  std::shared_ptr<Completion<int>> done;
+  Future<int> future;
+  {
+    EventLoop real;
+    real.call_soon([&] {
+      future = future_from_callback<int>(
+          [&](auto d) {
+            done = std::move(d).shared();
+            return [captured] { return Cancel::will_fire; };
+          },
+          {.timeout = 1h});
+      real.stop();
+    });
+    real.run_forever();
+    EXPECT_EQ(captured.use_count(), 2);
+  }
+  EXPECT_EQ(captured.use_count(), 1);
+  EXPECT_FALSE(future.done());
+  EXPECT_TRUE(future.cancel());
+  here([&] { done.reset(); });
+}
+
 // On the loop's thread a call arrives at once.
 class FromCallbackRaceTest : public BridgeTest {};
 INSTANTIATE_TEST_SUITE_P(From, FromCallbackRaceTest, ::testing::Values(Caller::thread));

@@ -93,10 +93,10 @@ enum class TicketEnd : std::uint8_t {
 ///
 /// E1  Counted atomically (HandleNode's count of `shared` nodes): one reference of the loop's side, one of the owner on
 ///     the foreign side (a Completion, an Emitter, or the ticket), one of the inbox while posted.
-/// E2  A bridge is in its loop's list while something on that loop waits for it, then in the list of the abandoned while
-///     the foreign side still owns it and may call, or in none.
-/// E3  Whatever belongs to the loop's thread has been taken out when the loop's side lets go: the last reference may go on
-///     any thread. Only what keep() made, the mapper and an outcome that nobody wanted are destroyed there.
+/// E2  A bridge is in its loop's list while something on that loop waits for it, then in the list of the abandoned
+///     while the foreign side still owns it and may call, or in none.
+/// E3  Whatever belongs to the loop's thread has been taken out when the loop's side lets go: the last reference may go
+///     on any thread. Only what keep() made, the mapper and an outcome that nobody wanted are destroyed there.
 class COIR_EXPORT BridgeBase : public HandleNode {
  public:
   BridgeBase(LoopCore& loop, const char* kind, std::string_view given_name, SourceLocation where);
