@@ -25,9 +25,9 @@ struct Reader {
   }
 };
 
-constexpr auto map_status = [](auto& done, int status) {
-  status == 0 ? static_cast<void>(done(status))
-              : static_cast<void>(done.fail(std::error_code(status, std::generic_category())));
+constexpr auto map_status = [](auto& d, int status) {
+  status == 0 ? static_cast<void>(d(status))
+              : static_cast<void>(d.fail(std::error_code(status, std::generic_category())));
 };
 
 template <class Done>
@@ -138,7 +138,7 @@ TEST_P(BridgeCancelTest, ALateCallIsMappedSoThatWhatItBringsIsDestroyed) {
     auto asking = create_task([&] {
       from_callback<std::unique_ptr<Message>>([&](auto done) {
         const auto cb = std::move(done).template c<Deliver>(
-            [](auto& done, Message* m) { done(std::unique_ptr<Message>(m)); });
+            [](auto& d, Message* m) { d(std::unique_ptr<Message>(m)); });
         deliver = cb.fn;
         user = cb.ud;
       });

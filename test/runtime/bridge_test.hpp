@@ -78,11 +78,11 @@ class BridgeTest : public ThreadedTest, public ::testing::WithParamInterface<Cal
   /// The callback of `library`: a text, or an error.
   template <class Done>
   auto answer(Done done) {
-    return std::move(done).template c<Library::Answer>([](auto& done, int status, const char* text) {
+    return std::move(done).template c<Library::Answer>([](auto& d, int status, const char* text) {
       if (status == 0) {
-        done(text);
+        d(text);
       } else {
-        done.fail(std::error_code(status, std::generic_category()));
+        d.fail(std::error_code(status, std::generic_category()));
       }
     });
   }

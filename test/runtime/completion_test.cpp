@@ -121,14 +121,14 @@ TEST_P(CompletionTest, AnotherParameterCanBeTheUserData) {
   run([&] {
     EXPECT_EQ(from_callback<int>([&](auto done) {  // two void*, the first one is it
                 const auto cb = std::move(done).template c<void(void*, int, void*), 0>(
-                    [](auto& done, int n, void* other) { done(n + *static_cast<int*>(other)); });
+                    [](auto& d, int n, void* other) { d(n + *static_cast<int*>(other)); });
                 int other = 3;
                 here([&] { cb.fn(cb.ud, 4, &other); });
               }),
               7);
     EXPECT_EQ(from_callback<int>([&](auto done) {  // an integer as wide as a pointer
                 const auto cb = std::move(done).template c<void(std::uintptr_t, int), 0>(
-                    [](auto& done, int n) { done(n); });
+                    [](auto& d, int n) { d(n); });
                 here([&] { cb.fn(reinterpret_cast<std::uintptr_t>(cb.ud), 8); });
               }),
               8);
@@ -139,7 +139,7 @@ TEST_P(CompletionTest, ACFunctionMayReturnSomething) {
   run([&] {
     EXPECT_EQ(from_callback<int>([&](auto done) {
                 const auto cb = std::move(done).template c<int(int, void*)>(
-                    [](auto& done, int n) { return done(n) ? 42 : 1; });
+                    [](auto& d, int n) { return d(n) ? 42 : 1; });
                 here([&] {
                   trace(std::to_string(cb.fn(5, cb.ud)));
                   trace(std::to_string(cb.fn(6, cb.ud)));

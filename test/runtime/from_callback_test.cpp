@@ -207,8 +207,8 @@ TEST_P(FromCallbackTest, AMapperThatDoesNotCompleteItLetsTheLibraryCallAgain) {
   run([&] {
     int progress = 0;
     const std::string got = from_callback<std::string>([&](auto done) {
-      const auto cb = std::move(done).template c<Library::Answer>([&progress](auto& done, int status, const char* text) {
-        status == EINPROGRESS ? static_cast<void>(++progress) : static_cast<void>(done(text));
+      const auto cb = std::move(done).template c<Library::Answer>([&progress](auto& d, int status, const char* text) {
+        status == EINPROGRESS ? static_cast<void>(++progress) : static_cast<void>(d(text));
       });
       library.ask(cb.fn, cb.ud);
       later([this] {
@@ -229,7 +229,7 @@ TEST_P(FromCallbackTest, AMapperMayTakeTheCompletionAlong) {
     auto asking = create_task([&] {
       return from_callback<std::string>([&](auto done) {
         const auto cb = std::move(done).template c<Library::Answer>(
-            [&taken](auto& done, int, const char*) { taken = std::move(done).shared(); });
+            [&taken](auto& d, int, const char*) { taken = std::move(d).shared(); });
         library.ask(cb.fn, cb.ud);
       });
     });
@@ -262,7 +262,7 @@ TEST_P(FromCallbackTest, AForeignNumberAsUserDataIsHarmless) {
       other.call(0, "");
     });
     const auto wrong = from_callback<int>([&](auto done) {  // a function with another one's ticket
-      const auto cb = std::move(done).template c<void(int, void*)>([](auto& done, int n) { done(n); });
+      const auto cb = std::move(done).template c<void(int, void*)>([](auto& d, int n) { d(n); });
       here([&] { cb.fn(1, library.user); });
       here([&] { cb.fn(2, cb.ud); });
     });

@@ -134,7 +134,7 @@ class [[nodiscard]] Completion {
   /// A C function and its user data for one call of an API:
   ///
   ///     auto cb = std::move(done).template c<void(int status, const char* text, void* user)>(
-  ///         [](auto& done, int status, const char* text) { status == 0 ? done(text) : done.fail(error_of(status)); });
+  ///         [](auto& d, int status, const char* text) { status == 0 ? d(text) : d.fail(error_of(status)); });
   ///     ask(cb.fn, cb.ud);
   ///
   /// The mapper gets this completion and the arguments without the user data, on the thread and the stack of the

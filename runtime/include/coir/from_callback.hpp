@@ -43,7 +43,7 @@ struct BridgeTypes<void> : BridgeTypes<> {};
 ///
 ///     std::string ask(const char* question) {                       // a plain function, at any depth of a task
 ///       return from_callback<std::string>([&](auto done) {
-///         auto cb = std::move(done).template c<void(const char*, void*)>([](auto& done, const char* s) { done(s); });
+///         auto cb = std::move(done).template c<void(const char*, void*)>([](auto& d, const char* s) { d(s); });
 ///         legacy_ask(question, cb.fn, cb.ud);
 ///       }, {.timeout = 5s, .name = "ask"});
 ///     }

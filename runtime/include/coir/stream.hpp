@@ -142,7 +142,7 @@ class [[nodiscard]] Stream {
 ///
 ///     auto messages = stream_from_callback<Msg>([&](auto emit) {
 ///       auto cb = std::move(emit).template c<void(lib_msg*, void*)>(
-///           [](auto& emit, lib_msg* m) { emit(Msg::take(m)); });
+///           [](auto& e, lib_msg* m) { e(Msg::take(m)); });
 ///       lib_subscribe(topic, cb.fn, cb.ud);
 ///       return [=] { lib_unsubscribe(topic); return Cancel::stopped; };
 ///     }, {.capacity = 1024, .overflow = drop_oldest});

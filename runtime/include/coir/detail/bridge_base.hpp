@@ -39,6 +39,8 @@ struct COIR_EXPORT Kept : Recycled {
   virtual ~Kept();
   Kept* next = nullptr;
 };
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"  // an aggregate whose rest the library fills in
 template <class T>
 struct KeptOf final : Kept {
   template <class... Args>
@@ -48,14 +50,12 @@ struct KeptOf final : Kept {
     if constexpr (std::is_constructible_v<T, Args...>) {
       return T(std::forward<Args>(args)...);
     } else {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
       return T{std::forward<Args>(args)...};
-#pragma GCC diagnostic pop
     }
   }
   T value;
 };
+#pragma GCC diagnostic pop
 
 /// A canceller of any type. Returning nothing means that it does not know.
 struct COIR_EXPORT Canceller : Recycled {
