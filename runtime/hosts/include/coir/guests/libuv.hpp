@@ -10,7 +10,8 @@
 
 namespace coir::guests {
 
-/// While it exists, whoever runs `loop` runs `uv`: libuv's callbacks are called between those of the loop, on its stack.
+/// While it exists, whoever runs `loop` runs `uv`: libuv's callbacks are called between those of the loop, on its
+/// stack.
 ///
 ///     coir::run([] {
 ///       coir::guests::Libuv guest(coir::get_running_loop(), uv_default_loop());
