@@ -77,9 +77,9 @@ TEST_P(Hosts, TenThousandWakeUpsFromAnotherThreadLoseNone) {
   std::thread poster;
   run_task([&] {
     auto all = loop->create_future<void>();
-    poster = std::thread([&, all]() mutable {
+    poster = std::thread([&] {
       for (int i = 0; i < posts; ++i) {
-        loop->call_soon_threadsafe([&, all]() mutable {
+        loop->call_soon_threadsafe([&] {
           seen = ++ran;
           if (ran == posts) all.set_result();
         });
