@@ -36,8 +36,8 @@ std::string_view view(const xmlChar* text) {
 /// One parse: what libxml2's callbacks get as their user data.
 struct Parse {
   PageVisitor& visitor;
+  htmlParserCtxtPtr parser = nullptr;
   HtmlErrors errors = {};
-  std::exception_ptr failure = nullptr;
 
   void element(std::string_view tag, const xmlChar** attributes) {
     for (; attributes != nullptr && attributes[0] != nullptr; attributes += 2) {
@@ -55,17 +55,11 @@ struct Parse {
   }
 };
 
-/// The border between libxml2 and C++: no exception, not even a CancelledError, may unwind the parser's C frames. It is
-/// kept, every later callback returns at once, and parse_page() throws it again when the parser has returned.
+/// No exception, not even a CancelledError, may unwind the parser's C frames: it leaves from parse_page().
 template <class Fn>
 void guarded(void* data, Fn&& fn) noexcept {
   auto& parse = *static_cast<Parse*>(data);
-  if (parse.failure) return;
-  try {
-    fn(parse);
-  } catch (...) {
-    parse.failure = std::current_exception();
-  }
+  if (!coir::c_boundary([&] { fn(parse); })) xmlStopParser(parse.parser);
 }
 
 void on_start_element(void* data, const xmlChar* name, const xmlChar** attributes) noexcept {
@@ -107,12 +101,14 @@ HtmlErrors parse_page(const std::string& body, bool utf8, PageVisitor& visitor) 
       &sax, &parse, nullptr, 0, nullptr, utf8 ? XML_CHAR_ENCODING_UTF8 : XML_CHAR_ENCODING_NONE));
   if (!parser) throw std::bad_alloc();
   htmlCtxtUseOptions(parser.get(), HTML_PARSE_RECOVER | HTML_PARSE_NONET | HTML_PARSE_NODEFDTD);
-  for (std::size_t at = 0; at < body.size() && !parse.failure; at += chunk_bytes) {
-    const std::size_t size = std::min(chunk_bytes, body.size() - at);
-    htmlParseChunk(parser.get(), body.data() + at, static_cast<int>(size), 0);
-  }
-  if (!parse.failure) htmlParseChunk(parser.get(), nullptr, 0, 1);
-  if (parse.failure) std::rethrow_exception(parse.failure);
+  parse.parser = parser.get();
+  coir::call_c([&] {
+    for (std::size_t at = 0; at < body.size(); at += chunk_bytes) {
+      const std::size_t size = std::min(chunk_bytes, body.size() - at);
+      if (htmlParseChunk(parser.get(), body.data() + at, static_cast<int>(size), 0) == XML_ERR_USER_STOP) return;
+    }
+    htmlParseChunk(parser.get(), nullptr, 0, 1);
+  });
   return parse.errors;
 }
 
