@@ -39,12 +39,12 @@ coir_consumer(unknown_host SOURCE ${consumer}
 coir_consumer(unknown_component SOURCE ${consumer}
   PROPERTIES ${installed} PASS_REGULAR_EXPRESSION "coir has no component windows"
   OPTIONS -DCMAKE_PREFIX_PATH=${prefix} "-DCOMPONENTS=runtime,windows")
-coir_packaging_test(pkg_config PROPERTIES ${installed}
+coir_packaging_test(pkg_config PROPERTIES ${installed} ENVIRONMENT CC=${CMAKE_C_COMPILER}
   COMMAND ${consumer}/pkg_config.sh ${CMAKE_CXX_COMPILER} ${prefix}/${CMAKE_INSTALL_LIBDIR}
     ${CMAKE_CURRENT_BINARY_DIR}/pkg_config)
 
 # Installed as static libraries.
-coir_packaging_test(static
+coir_packaging_test(static PROPERTIES ENVIRONMENT CC=${CMAKE_C_COMPILER}
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/static.sh ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_BINARY_DIR}/static
     ${CMAKE_CXX_COMPILER} ${CMAKE_INSTALL_LIBDIR} ${options} -DCOIR_WERROR=${COIR_WERROR})
 
