@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tasks in C: a callback API of another thread becomes a function that returns, with a timeout; and a task is cancelled. */
+/* Tasks in C: a callback API of another thread becomes a function that returns, with a timeout; a task is cancelled. */
 #define _POSIX_C_SOURCE 200809L
 #include <coir/coir.h>
 

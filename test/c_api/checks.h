@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Checks for files that are compiled as C11 and as C++11. A claim is a function that returns how many of them failed. */
+/* Checks for files that are compiled as C11 and as C++11. A claim is a function that returns how many failed. */
 #pragma once
 
 #include <coir/coir.h>

@@ -22,6 +22,8 @@ coir_packaging_test(install PROPERTIES FIXTURES_SETUP coir_prefix
 coir_consumer(find_package SOURCE ${consumer} PROPERTIES ${installed} OPTIONS -DCMAKE_PREFIX_PATH=${prefix})
 coir_consumer(components SOURCE ${consumer} PROPERTIES ${installed}
   OPTIONS -DCMAKE_PREFIX_PATH=${prefix} "-DCOMPONENTS=fibers,runtime")
+coir_consumer(c_alone SOURCE ${CMAKE_CURRENT_SOURCE_DIR}/c_consumer PROPERTIES ${installed}
+  OPTIONS -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_C_COMPILER=${CMAKE_C_COMPILER})
 foreach(host IN ITEMS asio glib libevent libuv qt sd_event)
   if(TARGET coir_host_${host})
     list(APPEND coir_present_hosts host_${host})

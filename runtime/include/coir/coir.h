@@ -13,15 +13,17 @@
        int main(void) { return coir_run(hello, "world", NULL) < 0; }
 
    Results   Every function returns COIR_OK or a positive number, or one of the negative codes below: none exits, none
-             throws. coir_last_error() says more. Out-parameters may be NULL, and are untouched on failure.
+             throws. coir_last_error() says more. What a result is written to may be NULL, but for what makes a
+             handle, and is untouched on failure.
    Handles   Tasks, completions and loops are numbers, never pointers: one that has been used up is COIR_ESTALE (a loop:
              COIR_ECLOSED), whoever holds it still. 0 is none.
    Cancel    A cancelled task gets COIR_ECANCELED from the call that it is suspended in, or else from the next one that
-             suspends; once for each coir_cancel(). It cleans up, with further calls that suspend if it likes, and returns
-             COIR_ECANCELED. One that ignores the code lives on; therefore the compiler warns of a result not looked at.
+             suspends; once for each coir_cancel(). It cleans up, with further calls that suspend if it likes, and
+             returns COIR_ECANCELED. One that ignores the code lives on; therefore the compiler warns of a result not
+             looked at.
    Time      in seconds, as a double: 0.001 is a millisecond. A timeout that is negative, COIR_FOREVER, never comes.
    Threads   The thread of the loop, unless another one is named. A task never changes thread.
-   Callbacks of C libraries may suspend, too, where the library bears it: hand the code through, as any error.          */
+   Callbacks of C libraries may suspend, too, where the library bears it: hand the code through, as any error. */
 #pragma once
 
 #include <errno.h>
@@ -40,7 +42,8 @@ extern "C" {
 #define COIR_C_CHECKED
 #endif
 
-/* What a function returns. A failure of the system is its negative errno: -EPERM for a descriptor that cannot be polled. */
+/* What a function returns. A failure of the system is its negative errno: -EPERM for a descriptor that cannot be
+   polled. */
 enum {
   COIR_OK = 0,
   COIR_ECANCELED = -ECANCELED, /* the task was cancelled: clean up and return this */
@@ -70,9 +73,11 @@ typedef void (*coir_callback)(void *data);
 
 /* ---- Errors and version ------------------------------------------------------------------------------------------ */
 
-/* What a code means, in English. A code that is none: "unknown error". Suspends: never. Threads: any. */
+/* What a code means: "COIR_ETIMEDOUT: the timeout came first". A code that is none: "unknown error". Suspends: never.
+   Threads: any. */
 COIR_C_API const char *coir_strerror(int code);
-/* What the last call that failed in this task said; outside of tasks: in this callback, or on this thread. "" if none did.
+/* What the last call that failed in this task said; outside of tasks: in this callback, or on this thread. "" if none
+   did.
    Suspends  never
    Threads   any
    Lifetime  until the next call that fails there, or the end of the task or callback */
@@ -82,36 +87,36 @@ COIR_C_API const char *coir_version(void);
 
 /* ---- Tasks ------------------------------------------------------------------------------------------------------- */
 
-/* Makes a loop, runs fn(data) in it as a task, cancels and drains what it leaves behind, and closes the loop. Inside a task
-   it just calls fn: a library that uses it works unchanged in a program that has a loop.
+/* Makes a loop, runs fn(data) in it as a task, cancels and drains what it leaves behind, and closes the loop. Inside a
+   task it just calls fn: a library that uses it works unchanged in a program that has a loop.
    Result    *result is what fn returned, COIR_ECANCELED included.
    Suspends  as fn does; outside of a task it blocks
-   Errors    COIR_EINTR after SIGINT, which cancels fn; COIR_EDEADLK; COIR_EFAILED; COIR_EUSAGE in a callback of a loop; what
-             the system says if there are no descriptors
+   Errors    COIR_EINTR after SIGINT, which cancels fn; COIR_EDEADLK; COIR_EFAILED; COIR_EUSAGE in a callback of a
+             loop; what the system says if there are no descriptors
    Threads   any
    Source    CPython 3.13 runners.py run */
 #define coir_run(fn, data, result) coir_run_at(fn, data, result, __FILE__, __LINE__)
 COIR_C_API int coir_run_at(coir_fn fn, void *data, int *result, const char *file, unsigned line);
 
-/* Starts fn(data) as a task of the running loop, in the next turn, behind all that is ready. Also from a callback of the
-   loop and, in guest mode, of its host.
+/* Starts fn(data) as a task of the running loop, in the next turn, behind all that is ready. Also from a callback of
+   the loop and, in guest mode, of its host.
    Result    *task is to be joined or detached, once. NULL: detached at once.
    Suspends  never
    Errors    COIR_EUSAGE where no loop runs, COIR_ENOMEM
    Lifetime  data must live until the task has ended; the loop keeps the task alive
-   Cost      three allocations; with NULL one
+   Cost      two allocations; with NULL one
    Source    CPython 3.13 tasks.py create_task */
 #define coir_spawn(fn, data, task) coir_spawn_at(fn, data, task, __FILE__, __LINE__)
 COIR_C_API int coir_spawn_at(coir_fn fn, void *data, coir_task *task, const char *file, unsigned line);
 /* Waits until the task has ended, and uses the handle up.
-   Result    *result is what its body returned; COIR_ECANCELED: it ended cancelled. So the cancellation of the task that is
-             joined and of the one that joins are told apart, which in asyncio they are not.
+   Result    *result is what its body returned; COIR_ECANCELED: it ended cancelled. So the cancellation of the task
+             that is joined and of the one that joins are told apart, which in asyncio they are not.
    Suspends  unless it has ended
    Errors    COIR_ESTALE; COIR_EUSAGE outside of a task, or a task joins itself; COIR_EFAILED if its body threw
-   Cancel    cancels the task that is joined. On COIR_ECANCELED the handle is still valid: join it again, or detach it. */
+   Cancel    cancels the task that is joined. On COIR_ECANCELED the handle is still valid: join or detach it. */
 COIR_C_CHECKED int coir_join(coir_task task, int *result);
-/* Asks the task to end: one of its calls returns COIR_ECANCELED. Before its first step the body is never entered. It may
-   need more turns to clean up: join it to wait for that. A detached task can be cancelled, too.
+/* Asks the task to end: one of its calls returns COIR_ECANCELED. Before its first step the body is never entered. It
+   may need more turns to clean up: join it to wait for that. A detached task can be cancelled, too.
    Result    1 if it was asked, 0 if it had ended
    Suspends  never
    Errors    COIR_ESTALE; COIR_EUSAGE where no loop runs
@@ -125,7 +130,8 @@ COIR_C_API int coir_detach(coir_task task);
 COIR_C_API coir_task coir_current_task(void);
 /* The task's name, "Task-1" unless it was given one, for reports and call graphs. 0 is the running task.
    Suspends  never
-   Errors    COIR_ESTALE; COIR_EUSAGE where no task runs; COIR_EINVAL if the buffer is too small, which then has the beginning */
+   Errors    COIR_ESTALE; COIR_EUSAGE where no task runs; COIR_EINVAL if the buffer is too small, which then has the
+             beginning */
 COIR_C_API int coir_task_get_name(coir_task task, char *buffer, size_t size);
 /* Sets it; the name is copied. Suspends: never. Errors: as above. */
 COIR_C_API int coir_task_set_name(coir_task task, const char *name);
@@ -139,10 +145,11 @@ COIR_C_API int coir_task_set_name(coir_task task, const char *name);
 COIR_C_CHECKED int coir_sleep(double seconds);
 /* Lets all that is ready run once. Suspends: always. Errors: COIR_ECANCELED; COIR_EUSAGE outside of a task. */
 COIR_C_CHECKED int coir_yield(void);
-/* Returns when the descriptor can be read from (written to) without blocking: data, end of file, or an error to be read.
+/* Returns when the descriptor can be read from (written to) without blocking: data, end of file, or an error to be
+   read.
    Suspends  always, at least until the loop polls
-   Errors    COIR_ECANCELED; COIR_ETIMEDOUT; COIR_EUSAGE outside of a task; COIR_EBUSY if another task waits for the same
-             descriptor and direction; -EBADF, -EPERM (a regular file) and what else epoll_ctl(2) says
+   Errors    COIR_ECANCELED; COIR_ETIMEDOUT; COIR_EUSAGE outside of a task; COIR_EBUSY if another task waits for the
+             same descriptor and direction; -EBADF, -EPERM (a regular file) and what else epoll_ctl(2) says
    Lifetime  The descriptor must stay open until this returns. Afterwards it may be closed.
    Cost      as coir::await_readable(); a timeout is a timer more */
 COIR_C_CHECKED int coir_await_readable(int fd, double timeout);
@@ -167,7 +174,7 @@ COIR_C_CHECKED int coir_run_blocking(coir_fn fn, void *data, int *result);
          if (rc < 0) return rc;
          api_ask(api, question, on_answer, (void *)done);
          rc = coir_completion_wait(done, 5.0, &status, answer);
-         if (rc < 0) coir_completion_drop(done, NULL);                              // a callback that still comes is refused
+         if (rc < 0) coir_completion_drop(done, NULL);                              // what still comes is refused
          return rc < 0 ? rc : status;
        }
 */
@@ -179,19 +186,20 @@ COIR_C_CHECKED int coir_run_blocking(coir_fn fn, void *data, int *result);
    Cost      two or three allocations (recycled) */
 #define coir_completion_new(completion) coir_completion_new_at(completion, __FILE__, __LINE__)
 COIR_C_API int coir_completion_new_at(coir_completion *completion, const char *file, unsigned line);
-/* Wakes whoever waits, in a later turn of the loop. The first call wins; each other one does no harm, and its value stays
-   the caller's.
+/* Wakes whoever waits, in a later turn of the loop. The first call wins; each other one does no harm, and its value
+   stays the caller's.
    Suspends  never
-   Errors    COIR_EALREADY; COIR_ESTALE if nobody waits any more: it has been waited for or dropped, or the loop is closed
+   Errors    COIR_EALREADY; COIR_ESTALE if nobody waits any more: it has been waited for or dropped, or the loop is
+             closed
    Threads   any, not inside a signal handler
    Cost      on the loop's thread none to speak of; else that of coir_call_soon_threadsafe() without the allocation */
 COIR_C_API int coir_completion_complete(coir_completion completion, int status, void *value);
 /* Waits for the completion. If it got one, the completion is used up.
    Suspends  unless it is completed, or the timeout is 0, which just looks
-   Errors    COIR_ECANCELED, also if another task drops it; COIR_ETIMEDOUT; COIR_ESTALE; COIR_EBUSY if another task waits in
-             it; COIR_EUSAGE outside of a task
-   Cancel    After COIR_ECANCELED and COIR_ETIMEDOUT the completion is still there. If the API uses memory of yours, ask it
-             to stop and wait again; else drop it. */
+   Errors    COIR_ECANCELED, also if another task drops it; COIR_ETIMEDOUT; COIR_ESTALE; COIR_EBUSY if another task
+             waits in it; COIR_EUSAGE outside of a task
+   Cancel    After COIR_ECANCELED and COIR_ETIMEDOUT the completion is still there. If the API uses memory of yours,
+             ask it to stop and wait again; else drop it. */
 COIR_C_CHECKED int coir_completion_wait(coir_completion completion, double timeout, int *status, void **value);
 /* Ends it: from here on coir_completion_complete() is refused. A task that waits in it gets COIR_ECANCELED.
    Result    0, or 1 if it was completed and nobody has got the value: that is *value then, for you to free
@@ -203,7 +211,8 @@ COIR_C_API int coir_completion_drop(coir_completion completion, void **value);
 
 /* The loop that runs on this thread, for other threads to call; 0 if none does. Suspends: never. */
 COIR_C_API coir_loop coir_get_running_loop(void);
-/* Runs fn(data) on the loop's thread, in the next turn, behind all that is ready. It must not suspend, but may coir_spawn().
+/* Runs fn(data) on the loop's thread, in the next turn, behind all that is ready. It must not suspend, but may
+   coir_spawn().
    Suspends  never
    Errors    COIR_ECLOSED, COIR_ENOMEM; COIR_EINVAL for what is no loop
    Threads   any, not inside a signal handler
@@ -211,8 +220,8 @@ COIR_C_API coir_loop coir_get_running_loop(void);
    Source    CPython 3.13 base_events.py call_soon_threadsafe */
 COIR_C_API int coir_call_soon_threadsafe(coir_loop loop, coir_callback fn, void *data);
 
-/* A loop as the guest of the program's own one, which watches coir_loop_backend_fd() for reading, level-triggered, and calls
-   coir_loop_pump() while it is readable. That is all: it needs no timer.
+/* A loop as the guest of the program's own one, which watches coir_loop_backend_fd() for reading, level-triggered, and
+   calls coir_loop_pump() while it is readable. That is all: it needs no timer.
    Suspends  No function of a guest does: call them outside of tasks, on one thread.
    Errors    of all of them: COIR_ECLOSED once it is freed, COIR_EINVAL for what is no loop; and as said below */
 COIR_C_API int coir_loop_new(coir_loop *loop);

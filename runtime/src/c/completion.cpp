@@ -19,17 +19,16 @@ namespace coir::detail {
 /// CM2  `mutex_` guards what other threads look at; `waiter_` belongs to the loop's thread.
 class CCompletion final : public BridgeBase {
  public:
-  CCompletion(LoopCore& loop, SourceLocation where) : BridgeBase(loop, "coir_completion", {}, where), inbox_(loop.inbox) {}
+  CCompletion(LoopCore& loop, SourceLocation where)
+      : BridgeBase(loop, "coir_completion", {}, where), inbox_(loop.inbox) {}
 
   static constexpr char tag = 0;
 
   /// Its number. Errors: std::bad_alloc; it is destroyed then.
   coir_completion open() {
     try {
-      auto& completions = CLoop::of(loop()).completions;
-      completions.reserve(completions.size() + 1);
       id_ = ticket_in(make_ticket(&tag, nullptr));
-      completions.emplace(id_, this);
+      CLoop::of(loop()).completions.emplace(id_, this);
       return id_;
     } catch (...) {
       if (id_ == 0) let_go();  // the reference that a ticket would have
@@ -58,7 +57,8 @@ class CCompletion final : public BridgeBase {
     HandleNode::retain();  // E1: the inbox's
     if (inbox_->push(*this)) return COIR_OK;
     HandleNode::release();
-    return COIR_ESTALE;
+    lock.lock();
+    return taken_ ? COIR_OK : COIR_ESTALE;  // the loop may have got the value and closed in between
   }
   void owner_gone() noexcept override { let_go(); }
   std::optional<Stray> ticket_ends() const noexcept override { return std::nullopt; }
@@ -79,6 +79,7 @@ class CCompletion final : public BridgeBase {
     end_use(Stray::late);
     if (waiter_ && !waiter_->done()) waiter_->cancel("coir_completion_drop()");
     const std::scoped_lock lock(mutex_);
+    taken_ = completed_;
     if (completed_ && value != nullptr) *value = value_;
     return completed_;
   }
@@ -113,6 +114,7 @@ class CCompletion final : public BridgeBase {
   mutable std::mutex mutex_;  // CM2
   bool completed_ = false;
   bool ended_ = false;
+  bool taken_ = false;        // somebody here has the value
   int status_ = 0;
   void* value_ = nullptr;
 };
@@ -124,7 +126,8 @@ void CCompletion::wait(Duration timeout, int* status, void** value) {
                                  ". Let one task wait, and tell the others.");
   }
   const auto expired = [&] {
-    return CError(COIR_ETIMEDOUT, text() + ": it was not completed in time. It is still there: wait again, or drop it.");
+    return CError(COIR_ETIMEDOUT,
+                  text() + ": it was not completed in time. It is still there: wait again, or drop it.");
   };
   if (!completed()) {
     if (timeout == Duration::zero()) throw expired();
@@ -142,6 +145,7 @@ void CCompletion::wait(Duration timeout, int* status, void** value) {
   }
   {
     const std::scoped_lock lock(mutex_);
+    taken_ = true;
     if (status != nullptr) *status = status_;
     if (value != nullptr) *value = value_;
   }
@@ -153,8 +157,9 @@ namespace {
 CCompletion& find_completion(LoopCore& core, coir_completion id, const char* call) {
   const auto& completions = CLoop::of(core).completions;
   if (const auto found = completions.find(id); found != completions.end()) return *found->second;
-  throw CError(COIR_ESTALE, std::string(call) + ": this loop has no such completion, or no longer: one is used up by a "
-                                                "coir_completion_wait() that got its value, or coir_completion_drop().");
+  throw CError(COIR_ESTALE, std::string(call) +
+                                ": this loop has no such completion, or no longer: one is used up by a "
+                                "coir_completion_wait() that got its value, or coir_completion_drop().");
 }
 
 }  // namespace
@@ -170,7 +175,6 @@ int coir_completion_new_at(coir_completion* completion, const char* file, unsign
     if (completion == nullptr) {
       throw CError(COIR_EINVAL, "coir_completion_new(): there is no place for the completion.");
     }
-    CLoop::of(core);
     *completion = (new CCompletion(core, {file, line}))->open();
     return int{COIR_OK};
   });

@@ -122,16 +122,18 @@ extern "C" {
 const char* coir_strerror(int code) {
   switch (code) {
     case COIR_OK: return "success";
-    case COIR_ECANCELED: return "the task was cancelled";
-    case COIR_ETIMEDOUT: return "the timeout came first";
-    case COIR_EBUSY: return "another task waits for the same thing";
-    case COIR_EALREADY: return "it has been completed before";
-    case COIR_ESTALE: return "the handle has been used up, or is of another loop";
-    case COIR_EINTR: return "interrupted by SIGINT";
-    case COIR_EDEADLK: return "every task waits, and nothing can wake any";
-    case COIR_EUSAGE: return "this call cannot work here: see coir_last_error()";
-    case COIR_ECLOSED: return "the event loop is closed";
-    case COIR_EFAILED: return "a function threw an exception: see coir_last_error()";
+    case COIR_ECANCELED: return "COIR_ECANCELED: the task was cancelled";
+    case COIR_ETIMEDOUT: return "COIR_ETIMEDOUT: the timeout came first";
+    case COIR_EINVAL: return "COIR_EINVAL: an argument is not valid";
+    case COIR_ENOMEM: return "COIR_ENOMEM: out of memory";
+    case COIR_EBUSY: return "COIR_EBUSY: another task waits for the same thing";
+    case COIR_EALREADY: return "COIR_EALREADY: it has been completed before";
+    case COIR_ESTALE: return "COIR_ESTALE: the handle has been used up, or is of another loop";
+    case COIR_EINTR: return "COIR_EINTR: interrupted by SIGINT";
+    case COIR_EDEADLK: return "COIR_EDEADLK: every task waits, and nothing can wake any";
+    case COIR_EUSAGE: return "COIR_EUSAGE: this call cannot work here: see coir_last_error()";
+    case COIR_ECLOSED: return "COIR_ECLOSED: the event loop is closed";
+    case COIR_EFAILED: return "COIR_EFAILED: a function threw an exception: see coir_last_error()";
     default: break;
   }
   const char* const text = code < 0 ? ::strerrordesc_np(-code) : nullptr;

@@ -64,7 +64,8 @@ Known known_loop(coir_loop id, const char* call) {
 std::shared_ptr<CGuest> known_guest(coir_loop id, const char* call) {
   Known known = known_loop(id, call);
   if (known.guest != nullptr) return std::move(known.guest);
-  throw CError(COIR_EUSAGE, std::string(call) + ": this loop was not made by coir_loop_new(): whoever runs it owns it.");
+  throw CError(COIR_EUSAGE,
+               std::string(call) + ": this loop was not made by coir_loop_new(): whoever runs it owns it.");
 }
 
 }  // namespace
@@ -185,7 +186,9 @@ int coir_loop_pump(coir_loop loop) {
 
 int coir_loop_detach(coir_loop loop, double limit) {
   return answer_c([&] {
-    known_guest(loop, "coir_loop_detach()")->loop.detach(to_timeout(limit));
+    const auto guest = known_guest(loop, "coir_loop_detach()");
+    // Half of the range: a deadline that far away can still be computed.
+    guest->loop.detach(std::min(to_timeout(limit), coir::Duration::max() / 2));
     return int{COIR_OK};
   });
 }

@@ -104,15 +104,17 @@ int coir_spawn_at(coir_fn fn, void* data, coir_task* task, const char* file, uns
   return answer_c([&] {
     require_c_function(fn != nullptr, "coir_spawn()");
     LoopCore& core = require_c_loop("coir_spawn()");
-    // The place for the handle first: a task that has been started cannot be taken back.
-    CLoop* const loop = task != nullptr ? &CLoop::of(core) : nullptr;
-    if (loop != nullptr) loop->tasks.reserve(loop->tasks.size() + 1);
-    auto made = core.owner->create_task([fn, data] { return call_c_body(fn, data); }, coir::SourceLocation{file, line});
-    if (loop != nullptr) {
-      const coir_task id = static_cast<TaskState&>(made.state()).id();
-      loop->tasks.emplace(id, std::move(made));
-      *task = id;
+    const auto made =
+        core.owner->create_task([fn, data] { return call_c_body(fn, data); }, coir::SourceLocation{file, line});
+    if (task == nullptr) return int{COIR_OK};
+    const coir_task id = static_cast<TaskState&>(made.state()).id();
+    try {
+      CLoop::of(core).tasks.emplace(id, made);
+    } catch (...) {
+      made.cancel();  // its body is not entered
+      throw;
     }
+    *task = id;
     return int{COIR_OK};
   });
 }
