@@ -33,7 +33,7 @@ function(coir_install)
   if(type STREQUAL STATIC_LIBRARY)
     set(COIR_STATIC ON)
     set(COIR_PC_REQUIRES spdlog)
-    set(COIR_PC_LIBS "-lboost_context")
+    set(COIR_PC_LIBS "-lboost_context -lstdc++ -lm")  # for who links with the compiler of C
     if(COIR_WITH_LIBDW)
       string(APPEND COIR_PC_LIBS " -ldw -lelf")
     endif()

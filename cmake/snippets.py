@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Compiles and runs what the documentation shows.
 
-    snippets.py extract OUTPUT_FOLDER DOCUMENT...      writes one .cpp for each ```cpp block, and snippets.cmake
+    snippets.py extract OUTPUT_FOLDER DOCUMENT...      writes one .cpp for each ```cpp block, a .c for each ```c block,
+                                                       and snippets.cmake
     snippets.py run [--exit N] [--stdout FILE] [--stderr FILE] PROGRAM
 
 How to write a block:
@@ -18,6 +19,8 @@ How to write a block:
       int load(int id);
       -->
 
+- ```c blocks are C11. One with `int main` is a program; any other one is compiled only, behind <coir/coir.h> and common
+  standard headers. What the reader need not see is `<!-- c`.
 - ```cpp no-run            the block is compiled, not linked and not run.
 - ```cpp exit=3            it ends with this status, not 0.
 - // not compiled          as the first line: the block is left alone.
@@ -57,6 +60,14 @@ PRELUDE = """\
 using namespace std::chrono_literals;
 """
 
+C_PRELUDE = """\
+#include <coir/coir.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+"""
+
 FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^`]*)$")
 DEFINITION = re.compile(r"(template|struct|class|union|enum|namespace|using|typedef|extern|concept|static_assert)\b|#")
 # Two words or more before the parameters, and none of them a statement's: a function and not a call.
@@ -72,8 +83,9 @@ LITERAL_OR_COMMENT = re.compile(
 
 
 class Block:
-    def __init__(self, document, words, line):
+    def __init__(self, document, language, words, line):
         self.document = document  # path
+        self.language = language  # c or cpp
         self.words = words  # of the info string, after the language
         self.lines = []  # (line number in the document, text)
         self.line = line
@@ -84,7 +96,7 @@ class Block:
 
 
 def blocks_of(path):
-    """The ```cpp blocks of a document, with their hidden beginnings and expected outputs."""
+    """The ```cpp and ```c blocks of a document, with their hidden beginnings and expected outputs."""
     blocks, hidden, previous = [], [], None  # previous: the block that an output block would belong to
     lines = list(enumerate(path.read_text(encoding="utf-8").splitlines(), start=1))
     position = 0
@@ -103,7 +115,7 @@ def blocks_of(path):
     while position < len(lines):
         number, text = lines[position]
         position += 1
-        if text.strip() == "<!-- cpp":
+        if text.strip() in ("<!-- cpp", "<!-- c"):
             hidden += take_until(lambda t: t.strip() == "-->")
             continue
         fence = FENCE.match(text)
@@ -113,8 +125,8 @@ def blocks_of(path):
             continue
         indent, info = len(fence["indent"]), fence["info"].split()
         body = [(n, t[indent:]) for n, t in take_until(lambda t: t.strip() == "```")]
-        if info[:1] == ["cpp"]:
-            previous = Block(path, info[1:], number)
+        if info[:1] in (["cpp"], ["c"]):
+            previous = Block(path, info[0], info[1:], number)
             previous.lines = hidden + body
             if not (body and body[0][1].strip() == "// not compiled"):
                 blocks.append(previous)
@@ -169,6 +181,8 @@ def program_of(block, title):
 
     if re.search(r"\bint\s+main\s*\(", code_only(block.text())):
         return quoted(block.lines), True
+    if block.language == "c":
+        return C_PRELUDE + quoted(block.lines), False
     outside, inside = [], []
     for chunk in chunks_of(block):
         if any(code.strip() for _, _, code in chunk):
@@ -207,8 +221,8 @@ def extract(folder, documents):
             for stream, text in block.outputs.items():
                 write(folder / f"{name}.{stream}", text)
                 arguments += [f"--{stream}", f"{name}.{stream}"]
-            write(folder / f"{name}.cpp", program)
-            complete = "FRAGMENT" if program.startswith(PRELUDE) else "PROGRAM"
+            write(folder / f"{name}.{block.language}", program)
+            complete = "C" if block.language == "c" else "FRAGMENT" if program.startswith(PRELUDE) else "PROGRAM"
             commands.append(f"coir_snippet({name} {complete} {'RUN ' + ' '.join(arguments) if runs else 'COMPILE'})\n")
     write(folder / "headers.hpp", PRELUDE)
     write(folder / "snippets.cmake", "".join(commands))

@@ -5,6 +5,7 @@
 
 #include <coir/await.hpp>
 
+#include "io.hpp"
 #include "loop_core.hpp"
 
 namespace coir {
@@ -40,6 +41,14 @@ class FdWait final : public FutureState, public HandleNode {
   void drop() noexcept override {
     if (!done()) FutureState::cancel({});
   }
+  /// Nobody waits any longer: it ends without the descriptor being ready.
+  void expire() noexcept {
+    if (done()) return;
+    forget();
+    expired_ = true;
+    finish();
+  }
+  bool expired() const noexcept { return expired_; }
   void destroy() noexcept override { FutureState::release(); }
 
  private:
@@ -51,9 +60,11 @@ class FdWait final : public FutureState, public HandleNode {
 
   const int fd_;
   const Poller::Direction direction_;
+  bool expired_ = false;
 };
 
-void await_ready(int fd, Poller::Direction direction, const char* call) {
+/// With one reference of the future, the caller's.
+FdWait& begin_wait(int fd, Poller::Direction direction, const char* call) {
   TaskState& task = require_task(call);
   LoopCore& core = task.loop();
   core.require_open(call);
@@ -63,13 +74,33 @@ void await_ready(int fd, Poller::Direction direction, const char* call) {
                          std::to_string(fd) + " in this direction. Let one task read and hand out what it got.");
   }
   auto* wait = new FdWait(core, fd, direction);
-  const auto future = Ref<FutureState>::adopt(wait);
+  auto future = Ref<FutureState>::adopt(wait);
   core.poller.watch_once(fd, direction, *wait, task.id());  // takes the node's reference, also when it throws
-  wait_until_done(*wait);
-  wait->require_value();
+  static_cast<void>(future.leak());
+  return *wait;
+}
+
+void await_ready(int fd, Poller::Direction direction, const char* call) {
+  FdWait& wait = begin_wait(fd, direction, call);
+  const auto future = Ref<FutureState>::adopt(&wait);
+  wait_until_done(wait);
+  wait.require_value();
 }
 
 }  // namespace
+
+bool await_ready_within(int fd, Poller::Direction direction, const char* call, Duration limit) {
+  if (limit == Duration::max()) return await_ready(fd, direction, call), true;
+  FdWait& wait = begin_wait(fd, direction, call);
+  const auto future = Ref<FutureState>::adopt(&wait);
+  struct Timer {
+    TimerHandle handle;
+    ~Timer() { handle.cancel(); }
+  } const timer{wait.loop().owner->call_later(limit, [&wait] { wait.expire(); }, call)};
+  wait_until_done(wait);
+  wait.require_value();
+  return !wait.expired();
+}
 }  // namespace detail
 
 void await_readable(int fd) { detail::await_ready(fd, detail::Poller::read, "await_readable()"); }

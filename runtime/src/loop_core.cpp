@@ -334,6 +334,7 @@ void LoopCore::close() {
   while (HandleNode* node = posted.pop()) discard(*node);
   while (newest_job != nullptr) newest_job->detach();
   while (newest_bridge != nullptr) newest_bridge->loop_closes();
+  std::exchange(c_side, nullptr).reset();
   if (executor) executor->shutdown({});  // does not wait: closing is not the place to
   executor.reset();
 

@@ -27,6 +27,8 @@
 
 namespace coir::detail {
 
+class CLoop;
+
 /// The loop that runs on this thread; null if none.
 extern COIR_TLS LoopCore* running_loop;
 
@@ -166,6 +168,7 @@ class LoopCore : public LoopCount {
   bool stalled = false;
   BridgeBase* newest_bridge = nullptr;  // that something here waits for
   TimePoint waited_at{};                // when the loop last had nothing to do
+  std::shared_ptr<CLoop> c_side;        // handles of <coir/coir.h>; null until the first
 
  private:
   friend struct DebugLayout;

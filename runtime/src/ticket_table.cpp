@@ -215,9 +215,9 @@ void* BridgeBase::make_ticket(const void* tag, Kept* mapper) {
   return reinterpret_cast<void*>(ticket_);
 }
 
-TicketEnd BridgeBase::revoke_ticket() noexcept {
+TicketEnd BridgeBase::revoke_ticket(Stray ended) noexcept {
   if (ticket_ == 0) return TicketEnd::none;
-  const TicketEnd end = kill_ticket(ticket_, Stray::late);
+  const TicketEnd end = kill_ticket(ticket_, ended);
   if (end == TicketEnd::killed) let_go();
   return end;
 }

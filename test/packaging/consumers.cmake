@@ -22,6 +22,8 @@ coir_packaging_test(install PROPERTIES FIXTURES_SETUP coir_prefix
 coir_consumer(find_package SOURCE ${consumer} PROPERTIES ${installed} OPTIONS -DCMAKE_PREFIX_PATH=${prefix})
 coir_consumer(components SOURCE ${consumer} PROPERTIES ${installed}
   OPTIONS -DCMAKE_PREFIX_PATH=${prefix} "-DCOMPONENTS=fibers,runtime")
+coir_consumer(c_alone SOURCE ${CMAKE_CURRENT_SOURCE_DIR}/c_consumer PROPERTIES ${installed}
+  OPTIONS -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_C_COMPILER=${CMAKE_C_COMPILER})
 foreach(host IN ITEMS asio glib libevent libuv qt sd_event)
   if(TARGET coir_host_${host})
     list(APPEND coir_present_hosts host_${host})
@@ -39,12 +41,12 @@ coir_consumer(unknown_host SOURCE ${consumer}
 coir_consumer(unknown_component SOURCE ${consumer}
   PROPERTIES ${installed} PASS_REGULAR_EXPRESSION "coir has no component windows"
   OPTIONS -DCMAKE_PREFIX_PATH=${prefix} "-DCOMPONENTS=runtime,windows")
-coir_packaging_test(pkg_config PROPERTIES ${installed}
+coir_packaging_test(pkg_config PROPERTIES ${installed} ENVIRONMENT CC=${CMAKE_C_COMPILER}
   COMMAND ${consumer}/pkg_config.sh ${CMAKE_CXX_COMPILER} ${prefix}/${CMAKE_INSTALL_LIBDIR}
     ${CMAKE_CURRENT_BINARY_DIR}/pkg_config)
 
 # Installed as static libraries.
-coir_packaging_test(static
+coir_packaging_test(static PROPERTIES ENVIRONMENT CC=${CMAKE_C_COMPILER}
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/static.sh ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_BINARY_DIR}/static
     ${CMAKE_CXX_COMPILER} ${CMAKE_INSTALL_LIBDIR} ${options} -DCOIR_WERROR=${COIR_WERROR})
 

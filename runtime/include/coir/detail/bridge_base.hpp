@@ -153,7 +153,7 @@ class COIR_EXPORT BridgeBase : public HandleNode {
   Cancel ask_canceller() noexcept;
   void drop_canceller() noexcept { canceller_.reset(); }
   /// No call gets in any more. The owner's reference goes with the ticket, or, if it is in_use, behind the call.
-  TicketEnd revoke_ticket() noexcept;
+  TicketEnd revoke_ticket(Stray ended = Stray::late) noexcept;
   void drop_kept() noexcept;
 
  private:
