@@ -7,15 +7,15 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <new>
+
+#include <coir/c_boundary.hpp>
 
 namespace linkcheck {
 namespace {
 
-/// After a failure the parser still finishes the chunk it has, with callbacks that do nothing. A small one is soon
-/// over.
+/// How much is parsed before a parser that was stopped notices.
 constexpr std::size_t chunk_bytes = 16U << 10U;
 
 constexpr std::array<std::string_view, 2> src_or_href{"href", "src"};
