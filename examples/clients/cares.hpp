@@ -50,11 +50,11 @@ class Resolver {
   /// cancelled, only all of a channel: the wait of a cancelled task ends at once, and the answer is dropped.
   std::vector<std::string> resolve(const std::string& name) {
     return coir::from_callback<std::vector<std::string>>(
-        [&](auto done) {
-          auto cb = std::move(done).template c<void(void*, int, int, hostent*)>(
-              [](auto& done, int status, int, hostent* host) {
-                status == ARES_SUCCESS ? done(addresses(*host)) : done.fail(DnsError(status));
-              });
+        [&](auto completion) {
+          auto cb = std::move(completion)
+                        .template c<void(void*, int, int, hostent*)>([](auto& done, int status, int, hostent* host) {
+                          status == ARES_SUCCESS ? done(addresses(*host)) : done.fail(DnsError(status));
+                        });
           ares_gethostbyname(channel_, name.c_str(), AF_INET, cb.fn, cb.ud);
           set_timer();
         },

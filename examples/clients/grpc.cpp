@@ -26,7 +26,7 @@ class Service final : public quotes::Quotes::CallbackService {
 
  private:
   struct Slow final : grpc::ServerUnaryReactor {
-    explicit Slow(Service& service) : service(service) { ++service.waiting; }
+    explicit Slow(Service& owner) : service(owner) { ++service.waiting; }
     void OnCancel() override {
       ++service.cancelled;
       Finish(grpc::Status::CANCELLED);

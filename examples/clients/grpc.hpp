@@ -26,10 +26,9 @@ struct RpcError : std::runtime_error {
 template <class Reply, class Request, class Start>
 Reply call(const char* name, Request request, coir::Duration timeout, Start start) {
   struct Operation {  // what gRPC is given pointers to
-    grpc::ClientContext context;
     Request request;
     Reply reply;
-    explicit Operation(Request request) : request(std::move(request)) {}
+    grpc::ClientContext context;
   };
   return coir::from_callback<Reply>(
       [&](auto done) {

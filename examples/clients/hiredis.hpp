@@ -87,9 +87,9 @@ class Redis {
   template <class... Words>
   Reply command(const char* format, Words... words) {
     const Reply reply = coir::from_callback<Reply>(
-        [&](auto done) {
-          auto cb = std::move(done).template c<redisCallbackFn>([](auto& done, redisAsyncContext* c, void* reply) {
-            reply != nullptr ? done(Reply(*static_cast<redisReply*>(reply))) : done.fail(RedisError(c->errstr));
+        [&](auto completion) {
+          auto cb = std::move(completion).template c<redisCallbackFn>([](auto& done, redisAsyncContext* c, void* data) {
+            data != nullptr ? done(Reply(*static_cast<redisReply*>(data))) : done.fail(RedisError(c->errstr));
           });
           start(cb, format, words...);
         },
@@ -101,8 +101,8 @@ class Redis {
   /// The messages of a channel. The connection can do nothing else meanwhile.
   coir::Stream<std::string> subscribe(const std::string& channel) {
     return coir::stream_from_callback<std::string>(
-        [&](auto emit) {
-          auto cb = std::move(emit).template c<redisCallbackFn>([](auto& emit, redisAsyncContext* c, void* data) {
+        [&](auto emitter) {
+          auto cb = std::move(emitter).template c<redisCallbackFn>([](auto& emit, redisAsyncContext* c, void* data) {
             if (data == nullptr) return void(emit.fail(RedisError(c->errstr)));
             const Reply reply(*static_cast<redisReply*>(data));
             if (reply.elements[0].text == "message") emit(reply.elements[2].text);

@@ -72,17 +72,17 @@ class Nats {
           natsSubscription* made = nullptr;
           check(natsConnection_Subscribe(
               &made, connection_.get(), subject.c_str(),
-              [](natsConnection*, natsSubscription*, natsMsg* msg, void* box) {
+              [](natsConnection*, natsSubscription*, natsMsg* msg, void* closure) {
                 const std::unique_ptr<natsMsg, decltype(&natsMsg_Destroy)> message(msg, &natsMsg_Destroy);
-                static_cast<Box*>(box)->emit(copy(msg));
+                static_cast<Box*>(closure)->emit(copy(msg));
               },
               box.get()));
           Subscription subscription(made, &natsSubscription_Destroy);
           check(natsSubscription_SetOnCompleteCB(
               made,
               [](void* closure) {
-                const std::unique_ptr<Box> box(static_cast<Box*>(closure));
-                if (natsConnection_IsClosed(box->connection)) box->emit.fail(NatsError("the connection has ended"));
+                const std::unique_ptr<Box> last(static_cast<Box*>(closure));
+                if (natsConnection_IsClosed(last->connection)) last->emit.fail(NatsError("the connection has ended"));
               },
               box.get()));
           box.release();
