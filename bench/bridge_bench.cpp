@@ -1,5 +1,5 @@
-// What it costs to await a C callback: on the loop's thread, from another thread, and against what one would write by hand.
-// SPDX-License-Identifier: MIT
+// What it costs to await a C callback: on the loop's thread, from another thread, and against what one would write by
+// hand. SPDX-License-Identifier: MIT
 #include <coir/from_callback.hpp>
 #include <coir/run.hpp>
 #include <coir/sleep.hpp>
@@ -241,7 +241,10 @@ void foreign_thread_promise(benchmark::State& state) {
     auto promise = std::make_unique<std::promise<int>>();
     auto future = promise->get_future();
     caller.ask(
-        [](int n, void* user) { std::unique_ptr<std::promise<int>>(static_cast<std::promise<int>*>(user))->set_value(n); },
+        [](int n, void* user) {
+          const std::unique_ptr<std::promise<int>> own(static_cast<std::promise<int>*>(user));
+          own->set_value(n);
+        },
         promise.release());
     benchmark::DoNotOptimize(future.get());
   }

@@ -140,6 +140,17 @@ void call_soon(long n) {
   }
 }
 
+/// A C callback that comes from a callback of the loop.
+void bridge(long n) {
+  auto& loop = coir::get_running_loop();
+  for (long i = 0; i < n; ++i) {
+    coir::from_callback<int>([&](auto done) {
+      const auto cb = std::move(done).template c<void(int, void*)>([](auto& d, int value) { d(value); });
+      loop.call_soon([cb] { cb.fn(1, cb.ud); });
+    });
+  }
+}
+
 struct Workload {
   const char* name;
   void (*run)(long n);
@@ -159,6 +170,7 @@ constexpr Workload workloads[] = {
     {"timer_set_and_cancel", timer_set_and_cancel},
     {"timer_fire", timer_fire},
     {"call_soon", call_soon},
+    {"bridge", bridge},
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The adapters of other event loops: headers alone, each with the library that it adapts to. For coir's own build and, as
-# it stands, for the installed package: there is nothing to export.
+# The adapters of other event loops: headers alone, each with the library that it adapts to. For coir's own build and,
+# as it stands, for the installed package: there is nothing to export.
 set(COIR_HOSTS asio glib libevent libuv qt sd_event)
 
 # coir_find_host(NAME): makes coir::host_NAME if its library is there; else COIR_HOST_NAME_MISSING says what is not.

@@ -59,7 +59,8 @@ void Bridge::arrived() noexcept {
 
 void Bridge::owner_gone() noexcept {
   Phase found = Phase::pending;
-  if (!through() && phase_.compare_exchange_strong(found, Phase::claimed, std::memory_order_acq_rel, std::memory_order_acquire)) {
+  if (!through() && phase_.compare_exchange_strong(found, Phase::claimed, std::memory_order_acq_rel,
+                                                   std::memory_order_acquire)) {
     std::exception_ptr broken;
     try {
       broken = std::make_exception_ptr(
@@ -193,7 +194,8 @@ void Bridge::leave_frame() noexcept {
     Phase found = Phase::pending;
     if (!delivered_ && phase_.compare_exchange_strong(found, Phase::abandoned, std::memory_order_acq_rel,
                                                       std::memory_order_acquire)) {
-      // A wait that was left early is a cancellation that nobody asked the library about; else the initiating call threw.
+      // A wait that was left early is a cancellation that nobody asked the library about; else the initiating call
+      // threw.
       if (waiter_ || revoke_ticket() != TicketEnd::killed) list_abandoned();
     }
     detach();

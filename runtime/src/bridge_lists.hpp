@@ -15,8 +15,8 @@ class BridgeLists {
   /// Loop's thread: into the list of its loop.
   static void enter_loop(BridgeBase& bridge) noexcept;
   static void leave_loop(BridgeBase& bridge) noexcept;
-  /// Loop's thread, when it is about to wait: says how old the bridges are that were made since it did so last. Nothing else
-  /// needs to know, and a reading of the clock for each would cost a tenth of a bridge.
+  /// Loop's thread, when it is about to wait: says how old the bridges are that were made since it did so last. Nothing
+  /// else needs to know, and a reading of the clock for each would cost a tenth of a bridge.
   static void stamp(BridgeBase& newest, TimePoint now) noexcept;
   /// Any thread.
   static void enter_abandoned(BridgeBase& bridge) noexcept;

@@ -15,7 +15,8 @@ std::exception_ptr failure_of(std::exception_ptr exception) {
 }
 
 void throw_empty_completion() {
-  throw InvalidStateError("this Completion or Emitter is empty: it was moved from, or c() or shared() has taken it over");
+  throw InvalidStateError(
+      "this Completion, Emitter or Stream is empty: it was moved from, or c() or shared() has taken it over");
 }
 
 }  // namespace coir::detail

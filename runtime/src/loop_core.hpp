@@ -46,8 +46,8 @@ extern COIR_TLS LoopCore* running_loop;
 /// C3  host_only is set whenever a suspending task must return to the host: tracing, debug mode, a seed, hooks, an exception
 ///     on its way out of the loop, a call for the host's stack; or to whoever has started it eagerly, who is `home`
 ///     meanwhile.
-/// C4  host_asleep is set only while a host watches backend_fd() and has not been told of what became ready since: whoever
-///     changes what the loop waits for has to touch() it.
+/// C4  host_asleep is set only while a host watches backend_fd() and has not been told of what became ready since:
+///     whoever changes what the loop waits for has to touch() it.
 class LoopCore : public LoopCount {
  public:
   LoopCore(EventLoop& of, const LoopOptions& options);
@@ -57,8 +57,8 @@ class LoopCore : public LoopCount {
   /// Errors    UsageError (loop_is_closed, loop_is_running) if run_forever() would refuse
   void require_runnable(const char* call = "run_forever() or run_until_complete()") const;
   [[noreturn]] void throw_closed(const char* call) const;
-  /// In the child of a fork(), whose parent goes on to run the loop. It shares the epoll set with the parent: nothing may
-  /// touch it any more. Every call throws, as if it were closed.
+  /// In the child of a fork(), whose parent goes on to run the loop. It shares the epoll set with the parent: nothing
+  /// may touch it any more. Every call throws, as if it were closed.
   void abandon_after_fork() noexcept;
   void close();
   void schedule(HandleNode& node) noexcept {

@@ -23,9 +23,9 @@ namespace coir::detail {
 ///     that is still queued is dropped, the next poll reports it again.
 /// R2  `armed` is what the kernel was last told to report for `registered`, and covers all nodes of the slot, unless
 ///     the descriptor was closed meanwhile.
-/// R3  An event that nobody waits for is taken out of the registration: at once if the loop or its host blocks, for then nobody
-///     is about to wait; else when it comes again. If the kernel refuses because the number is another file's now, while
-///     a duplicate keeps the old file in the set, the set is made anew.
+/// R3  An event that nobody waits for is taken out of the registration: at once if the loop or its host blocks, for
+///     then nobody is about to wait; else when it comes again. If the kernel refuses because the number is another
+///     file's now, while a duplicate keeps the old file in the set, the set is made anew.
 /// R4  A wait relies on a kept registration without asking the kernel only if the same waiter has waited there last,
 ///     the kernel has confirmed it a few times in a row, all waits since were short, and none ended in a hang-up; and
 ///     then as often as `granted` says, which grows with each further confirmation. A wait that relies on one and has

@@ -90,8 +90,8 @@ void LoopCore::require_guest(const char* call) const {
   if (forked) throw_closed(call);
   if (!attached()) {
     throw UsageError(UsageError::Reason::not_attached,
-                     std::string(call) + ": this event loop has no host. Call attach() on the thread of the host first; "
-                                         "the adapters in <coir/hosts/...> do.");
+                     std::string(call) + ": this event loop has no host. Call attach() on the host's thread first; the "
+                                         "adapters in <coir/hosts/...> do.");
   }
   if (thread == std::this_thread::get_id()) return;
   throw UsageError(UsageError::Reason::wrong_thread,
@@ -104,8 +104,8 @@ void LoopCore::attach(Host& host) {
   backend_fd();
   start_running();
   guest->host = &host;
-  // Callbacks run on the thread's own stack only by the host's hand: one that runs the host's loop may go on to any task,
-  // also to the one whose fiber would have called it.
+  // Callbacks run on the thread's own stack only by the host's hand: one that runs the host's loop may go on to any
+  // task, also to the one whose fiber would have called it.
   guest->may_call_on_host = std::exchange(pool.may_call_on_host, false);
   guest->held = false;
   wake_host();  // what is ready already
@@ -147,9 +147,9 @@ PumpResult LoopCore::pump(const PumpBudget& budget) {
 void LoopCore::warn_of_loop_in_task(const TaskState* task) {
   static std::atomic<bool> told{false};
   if (told.exchange(true)) return;
-  logger()->warn("{} runs the host's event loop on its own stack of {} KiB. The other tasks go on, this one stands still, "
-                 "and what the host calls may need more stack than that. Write coir::on_main([&] {{ ... }}) around "
-                 "the call: it then runs on the thread's stack.",
+  logger()->warn("{} runs the host's event loop on its own stack of {} KiB. The other tasks go on, this one stands "
+                 "still, and what the host calls may need more stack than that. Write coir::on_main([&] {{ ... }}) "
+                 "around the call: it then runs on the thread's stack.",
                  task != nullptr ? describe(static_cast<const FutureState&>(*task)) : std::string("A task"),
                  fibers.stack_bytes() >> 10);
 }
@@ -169,7 +169,8 @@ std::size_t LoopCore::tick(const PumpBudget& budget) {
   const unsigned before = handles_since_poll_;
   const TimePoint deadline = clock.now() + budget.time;
   std::size_t ran = 0;
-  for (std::size_t most = 1; leaving == nullptr && guest->exit == nullptr; most = std::min(most * 2, most_between_looks)) {
+  std::size_t most = 1;
+  for (; leaving == nullptr && guest->exit == nullptr; most = std::min(most * 2, most_between_looks)) {
     if (current == nullptr) {
       NodeQueue some;
       move_front(guest->round, shuffler != nullptr ? budget.handles : std::min(most, budget.handles - ran), some);
@@ -248,8 +249,8 @@ std::exception_ptr LoopCore::end_guest() {
   require_guest("detach()");
   if (guest->pumps != 0) {
     throw UsageError(UsageError::Reason::loop_is_running,
-                     "detach() inside pump(): a callback or task of the loop cannot take away what runs it. Call stop(), "
-                     "and detach when the host has returned.");
+                     "detach() inside pump(): a callback or task of the loop cannot take away what runs it. Call "
+                     "stop(), and detach when the host has returned.");
   }
   Host& host = *std::exchange(guest->host, nullptr);
   put_back();
@@ -281,8 +282,8 @@ void EventLoop::attach(Host& host) { core_->attach(host); }
 void EventLoop::detach(Duration limit) {
   const std::exception_ptr exit = core_->end_guest();
   for (const AnyTask& task : detail::cancel_all_tasks(*this, "detach()", limit)) {
-    call_exception_handler({.message = "detach(): a task did not end when it was cancelled, and its time is over. It stays "
-                                       "suspended; when the loop is destroyed its stack leaks.",
+    call_exception_handler({.message = "detach(): a task did not end when it was cancelled, and its time is over. It "
+                                       "stays suspended; when the loop is destroyed its stack leaks.",
                             .subject = task.describe() + detail::names_of(task.get_stack())});
   }
   if (exit != nullptr) std::rethrow_exception(exit);
@@ -298,7 +299,8 @@ Attachment::~Attachment() {
   try {
     detach();
   } catch (...) {
-    loop_.call_exception_handler({.message = "an event loop was detached from its host", .exception = std::current_exception()});
+    loop_.call_exception_handler({.message = "an event loop was detached from its host",
+                                  .exception = std::current_exception()});
   }
 }
 

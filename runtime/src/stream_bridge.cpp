@@ -70,8 +70,8 @@ StreamBridge::Admission StreamBridge::admit(std::size_t waiting) noexcept {
   try {
     failure_ = std::make_exception_ptr(
         StreamOverflow(text() + ": " + std::to_string(capacity_) +
-                       " items wait and another one came. Take them faster, raise StreamOptions::capacity, or choose what "
-                       "may be lost: drop_oldest, drop_newest, or pause{stop, go} for a producer that can wait."));
+                       " items wait and another one came. Take them faster, raise StreamOptions::capacity, or choose "
+                       "what may be lost: drop_oldest, drop_newest, or pause{stop, go} for a producer that can wait."));
   } catch (...) {
     failure_ = std::current_exception();
   }

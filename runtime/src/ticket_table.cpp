@@ -122,9 +122,9 @@ void refill() {
 /// K3. The bridge's reference is the caller's.
 void recycle(TicketPlace& place, std::uint32_t generation, Stray ended) noexcept {
   const SourceLocation where = place.bridge->scheduled_at;
-  place.ended.store(ended, std::memory_order_relaxed);
-  place.file.store(where.file, std::memory_order_relaxed);
-  place.line.store(where.line, std::memory_order_relaxed);
+  place.ended.store(ended, std::memory_order_release);
+  place.file.store(where.file, std::memory_order_release);
+  place.line.store(where.line, std::memory_order_release);
   place.bridge = nullptr;
   place.word.store(word_of(next_generation(generation)) | dead, std::memory_order_release);
   place.next_free = std::exchange(cache.first, &place);
@@ -135,9 +135,9 @@ void recycle(TicketPlace& place, std::uint32_t generation, Stray ended) noexcept
 
 /// Whoever comes too late is told apart by the last one that was here, unless the place has been used again since.
 void count_stale(const TicketPlace& place, std::uint32_t generation, std::uint64_t word) noexcept {
-  Stray kind = place.ended.load(std::memory_order_relaxed);
-  const SourceLocation where{place.file.load(std::memory_order_relaxed), place.line.load(std::memory_order_relaxed)};
-  std::atomic_thread_fence(std::memory_order_acquire);
+  // Acquired, so that a generation which has not changed afterwards tells that they belong together.
+  const Stray kind = place.ended.load(std::memory_order_acquire);
+  const SourceLocation where{place.file.load(std::memory_order_acquire), place.line.load(std::memory_order_acquire)};
   const std::uint32_t current = generation_of(place.word.load(std::memory_order_relaxed));
   if (generation == generation_of(word)) {
     BridgeLists::count_stray(Stray::twice, {});  // it is dead, but a call is still under way

@@ -14,10 +14,10 @@ namespace coir::detail {
 ///     word    generation | dead | users
 ///
 /// K1  A place is never freed, so a ticket of any age can be looked up by any thread.
-/// K2  `bridge` and `tag` are valid for whoever has raised `users` while the generation was his and `dead` not set. Nobody
-///     changes them while users is not zero.
-/// K3  Whoever lowers users to zero with `dead` set, or sets `dead` while it is zero, owns the place: he lets the bridge
-///     go, raises the generation, and puts the place among the free ones of his thread.
+/// K2  `bridge` and `tag` are valid for whoever has raised `users` while the generation was his and `dead` not set.
+///     Nobody changes them while users is not zero.
+/// K3  Whoever lowers users to zero with `dead` set, or sets `dead` while it is zero, owns the place: he lets the
+///     bridge go, raises the generation, and puts the place among the free ones of his thread.
 struct alignas(64) TicketPlace {
   std::atomic<std::uint64_t> word{0};
   BridgeBase* bridge = nullptr;             // K2

@@ -27,7 +27,8 @@ class GlibDriver final : public HostDriver {
           (*static_cast<std::function<void()>*>(data))();
           return G_SOURCE_REMOVE;
         },
-        new std::function<void()>(std::move(fn)), [](gpointer data) { delete static_cast<std::function<void()>*>(data); });
+        new std::function<void()>(std::move(fn)),
+        [](gpointer data) { delete static_cast<std::function<void()>*>(data); });
     g_source_attach(source, context_);
     g_source_unref(source);
   }

@@ -33,7 +33,8 @@ class GlibGuest : public ::testing::Test {
   void add(GSource* source, std::function<bool()> fn) {
     g_source_set_callback(
         source, [](gpointer data) -> gboolean { return (*static_cast<std::function<bool()>*>(data))(); },
-        new std::function<bool()>(std::move(fn)), [](gpointer data) { delete static_cast<std::function<bool()>*>(data); });
+        new std::function<bool()>(std::move(fn)),
+        [](gpointer data) { delete static_cast<std::function<bool()>*>(data); });
     g_source_attach(source, context);
     g_source_unref(source);
   }
@@ -68,7 +69,8 @@ TEST_F(GlibGuest, DescriptorsAreSeenAndMayBeWaitedForByATaskToo) {
         static_cast<Future<void>*>(data)->set_result();
         return G_SOURCE_REMOVE;
       };
-      g_source_set_callback(source, reinterpret_cast<GSourceFunc>(reinterpret_cast<void*>(function)), &readable, nullptr);
+      g_source_set_callback(source, reinterpret_cast<GSourceFunc>(reinterpret_cast<void*>(function)), &readable,
+                            nullptr);
       g_source_attach(source, context);
       g_source_unref(source);
       get_running_loop().call_later(3ms, [&] { EXPECT_EQ(::write(pipe[1], "x", 1), 1); });

@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// A wait for a callback that is cancelled, or times out: what each answer of the canceller does. The library writes into
-// buffers when it calls back, so that ASan sees whether they are still there.
+// SPDX-License-Identifier: MIT A wait for a callback that is cancelled, or times out: what each answer of the canceller
+// does. The library writes into buffers when it calls back, so that ASan sees whether they are still there.
 #include "bridge_test.hpp"
 
 #include <array>
@@ -13,7 +12,8 @@ namespace {
 class BridgeCancelTest : public BridgeTest {};
 COIR_FROM_BOTH_SIDES(BridgeCancelTest);
 
-/// `void read(char* buffer, size_t, void (*done)(int, void*), void*)` of a library that fills the buffer when it is done.
+/// `void read(char* buffer, size_t, void (*done)(int, void*), void*)` of a library that fills the buffer when it is
+/// done.
 struct Reader {
   char* buffer = nullptr;
   void (*done)(int status, void* user) = nullptr;
@@ -25,9 +25,9 @@ struct Reader {
   }
 };
 
-constexpr auto map_status = [](auto& done, int status) {
-  status == 0 ? static_cast<void>(done(status))
-              : static_cast<void>(done.fail(std::error_code(status, std::generic_category())));
+constexpr auto map_status = [](auto& d, int status) {
+  status == 0 ? static_cast<void>(d(status))
+              : static_cast<void>(d.fail(std::error_code(status, std::generic_category())));
 };
 
 template <class Done>
@@ -137,7 +137,8 @@ TEST_P(BridgeCancelTest, ALateCallIsMappedSoThatWhatItBringsIsDestroyed) {
   run([&] {
     auto asking = create_task([&] {
       from_callback<std::unique_ptr<Message>>([&](auto done) {
-        const auto cb = std::move(done).template c<Deliver>([](auto& done, Message* m) { done(std::unique_ptr<Message>(m)); });
+        const auto cb = std::move(done).template c<Deliver>(
+            [](auto& d, Message* m) { d(std::unique_ptr<Message>(m)); });
         deliver = cb.fn;
         user = cb.ud;
       });
@@ -308,8 +309,9 @@ TEST_P(BridgeCancelRaceTest, ACallOnItsWayFromAnotherThreadWhenTheWaitIsGivenUpI
   auto payload = std::make_shared<int>(1);
   run([&] {
     std::shared_ptr<Completion<std::shared_ptr<int>>> done;
-    auto asking = create_task(
-        [&] { from_callback<std::shared_ptr<int>>([&](auto d) { done = std::move(d).shared(); }, {.prefer_result = true}); });
+    auto asking = create_task([&] {
+      from_callback<std::shared_ptr<int>>([&](auto d) { done = std::move(d).shared(); }, {.prefer_result = true});
+    });
     sleep(0s);
     here([&] { (*done)(payload); });
     asking.cancel();

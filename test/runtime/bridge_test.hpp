@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// What the tests of callback bridges share: a C library that calls back when the test says so, from the loop's thread or
-// from another one.
+// SPDX-License-Identifier: MIT What the tests of callback bridges share: a C library that calls back when the test says
+// so, from the loop's thread or from another one.
 #pragma once
 
 #include "runtime_test.hpp"
@@ -79,11 +78,11 @@ class BridgeTest : public ThreadedTest, public ::testing::WithParamInterface<Cal
   /// The callback of `library`: a text, or an error.
   template <class Done>
   auto answer(Done done) {
-    return std::move(done).template c<Library::Answer>([](auto& done, int status, const char* text) {
+    return std::move(done).template c<Library::Answer>([](auto& d, int status, const char* text) {
       if (status == 0) {
-        done(text);
+        d(text);
       } else {
-        done.fail(std::error_code(status, std::generic_category()));
+        d.fail(std::error_code(status, std::generic_category()));
       }
     });
   }

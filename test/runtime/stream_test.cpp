@@ -17,11 +17,11 @@ class StreamTest : public BridgeTest {
   Stream<int> numbers(StreamOptions options = {}, Cancel at_close = Cancel::stopped) {
     return stream_from_callback<int>(
         [&](auto emitter) {
-          const auto cb = std::move(emitter).template c<Item>([](auto& emit, int n) {
+          const auto cb = std::move(emitter).template c<Item>([](auto& e, int n) {
             if (n < 0) {
-              emit.close();
+              e.close();
             } else {
-              emit(n);
+              e(n);
             }
           });
           item_ = cb.fn;

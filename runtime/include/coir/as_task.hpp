@@ -36,14 +36,14 @@ class COIR_EXPORT LoopDoor {
 ///
 ///     button.on_click = as_task([&](int id) { status.show(ask_server(id)); });
 ///
-/// Shape     Calls return nothing. The arguments are copied, or moved, into the task; what they point to must live until
-///           the task gets to it, which is after the call has returned.
-/// Order     Tasks begin in the order of the calls. They run side by side: the next one begins when this one awaits. All
-///           of them, and all copies, share one f.
-/// Errors    UsageError (no_running_loop) where no loop runs, by as_task(). What f throws is reported as a task's failure that
-///           nobody retrieved.
-/// Threads   Calls from any thread; the task runs on the loop that ran where as_task() was called. Once that loop is closed
-///           a call is counted (Stray::after_close).
+/// Shape     Calls return nothing. The arguments are copied, or moved, into the task; what they point to must live
+///           until the task gets to it, which is after the call has returned.
+/// Order     Tasks begin in the order of the calls. They run side by side: the next one begins when this one awaits.
+///           All of them, and all copies, share one f.
+/// Errors    UsageError (no_running_loop) where no loop runs, by as_task(). What f throws is reported as a task's
+///           failure that nobody retrieved.
+/// Threads   Calls from any thread; the task runs on the loop that ran where as_task() was called. Once that loop is
+///           closed a call is counted (Stray::after_close).
 /// Lifetime  f lives as long as a copy or a task that uses it.
 template <class F>
 auto as_task(F&& f, SourceLocation where = SourceLocation::current()) {

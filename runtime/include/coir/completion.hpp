@@ -31,8 +31,9 @@ struct borrowed {
 };
 
 /// Whether a result stays valid when the callback that brought it has returned, as far as its type tells: false for
-/// references, pointers to objects, string_view, span, initializer_list and reference_wrapper, and for containers, tuples
-/// and pairs of those. The arguments of a C callback are nearly always valid during the call only: copy them in the mapper.
+/// references, pointers to objects, string_view, span, initializer_list and reference_wrapper, and for containers,
+/// tuples and pairs of those. The arguments of a C callback are nearly always valid during the call only: copy them in
+/// the mapper.
 template <class T>
 inline constexpr bool owns_its_data = !std::is_reference_v<T> && !std::is_array_v<T> &&
                                       (!std::is_pointer_v<T> || std::is_function_v<std::remove_pointer_t<T>>);
@@ -67,8 +68,8 @@ namespace detail {
 template <class... R>
 constexpr void require_owned() {
   static_assert((owns_its_data<R> && ...),
-                "a result of a callback must own its data: what the callback's arguments point to is gone when it returns. "
-                "Copy it in the mapper (std::string, std::vector), or say borrowed<T> if it lives long enough");
+                "a result of a callback must own its data: what the callback's arguments point to is gone when it "
+                "returns. Copy it in the mapper (std::string, std::vector), or say borrowed<T> if it lives long enough");
 }
 
 COIR_EXPORT std::exception_ptr failure_of(std::error_code code);
@@ -81,8 +82,8 @@ COIR_EXPORT std::exception_ptr failure_of(std::exception_ptr exception);
 ///
 ///     from_callback<int>([](auto done) { legacy_ask([done = std::move(done).shared()](int n) { (*done)(n); }); });
 ///
-/// O1  The first call wins, whichever thread makes it; each further one is counted (bridge_stats()) and its arguments are
-///     destroyed. So is one that comes after the wait was given up, or after the loop was closed.
+/// O1  The first call wins, whichever thread makes it; each further one is counted (bridge_stats()) and its arguments
+///     are destroyed. So is one that comes after the wait was given up, or after the loop was closed.
 /// O2  The waiter goes on in a later turn of its loop, never inside of the call.
 /// O3  Destroyed without a call, while somebody waits, it fails with BrokenCallback.
 ///
@@ -133,16 +134,18 @@ class [[nodiscard]] Completion {
   /// A C function and its user data for one call of an API:
   ///
   ///     auto cb = std::move(done).template c<void(int status, const char* text, void* user)>(
-  ///         [](auto& done, int status, const char* text) { status == 0 ? done(text) : done.fail(error_of(status)); });
+  ///         [](auto& d, int status, const char* text) { status == 0 ? d(text) : d.fail(error_of(status)); });
   ///     ask(cb.fn, cb.ud);
   ///
-  /// The mapper gets this completion and the arguments without the user data, on the thread and the stack of the caller. It
-  /// copies what is valid during the call only. What it throws is the failure; nothing gets past it to the C caller, which
-  /// gets Result() for a function that returns something, as does a call that nobody expected. A mapper that does not
-  /// complete it lets the API call again (progress); one may also move the completion away, to complete it later.
+  /// The mapper gets this completion and the arguments without the user data, on the thread and the stack of the
+  /// caller. It copies what is valid during the call only. What it throws is the failure; nothing gets past it to the C
+  /// caller, which gets Result() for a function that returns something, as does a call that nobody expected. A mapper
+  /// that does not complete it lets the API call again (progress); one may also move the completion away, to complete
+  /// it later.
   ///
-  /// The user data is the last void* of the signature; another parameter is chosen by its index: c<Sig, 0>(mapper). It is a
-  /// number, not a pointer: an API that calls twice, or late, or another function with it, finds nothing and does no harm.
+  /// The user data is the last void* of the signature; another parameter is chosen by its index: c<Sig, 0>(mapper). It
+  /// is a number, not a pointer: an API that calls twice, or late, or another function with it, finds nothing and does
+  /// no harm.
   template <class Signature, std::size_t UserData = detail::last_void_pointer<Signature>, class Mapper>
   CCallback<typename detail::SignatureOf<Signature>::function> c(Mapper&& mapper) && {
     const auto callback =
@@ -151,9 +154,9 @@ class [[nodiscard]] Completion {
     return callback;
   }
 
-  /// Makes a T(args...), or T{args...}, that lives until the callback has come or the canceller said `stopped`: requests,
-  /// replies and buffers that the library uses meanwhile, even if nobody waits any more. If neither happens it is kept
-  /// (pending_bridges() says so). Inside the initiating call only.
+  /// Makes a T(args...), or T{args...}, that lives until the callback has come or the canceller said `stopped`:
+  /// requests, replies and buffers that the library uses meanwhile, even if nobody waits any more. If neither happens
+  /// it is kept (pending_bridges() says so). Inside the initiating call only.
   /// Lifetime  destroyed on the thread of whoever lets go last
   template <class T, class... Args>
   T& keep(Args&&... args) const {

@@ -226,15 +226,16 @@ class COIR_EXPORT EventLoop {
 
   /// Makes this loop the guest of the thread's own loop: from here on it counts as running on this thread, without
   /// blocking, until detach(). The host watches backend_fd() and calls pump() while that is readable; it needs no timer
-  /// and no other way to be woken. <coir/hosts/...> has adapters that do all of it; docs/embedding.md, how to write one.
+  /// and no other way to be woken. <coir/hosts/...> has adapters that do all of it; docs/embedding_hosts.md says how to
+  /// write one.
   ///
-  /// Everything but run_*() and close() may be called from the host's own callbacks between two pumps, and takes effect as
-  /// if it were called from one of ours. No signal handler is installed, and nothing is called a deadlock.
+  /// Everything but run_*() and close() may be called from the host's own callbacks between two pumps, and takes effect
+  /// as if it were called from one of ours. No signal handler is installed, and nothing is called a deadlock.
   /// Errors    UsageError (loop_is_running, loop_is_closed); std::system_error when descriptors run out
   void attach(Host& host);
-  /// Ends that: cancels every task and runs the loop by itself until all have ended, for at most `limit`; tasks that are
-  /// left then are reported to the exception handler, with what they wait for and their stacks. The host need not exist
-  /// any more. Afterwards the loop may run by itself, be attached again, or be closed.
+  /// Ends that: cancels every task and runs the loop by itself until all have ended, for at most `limit`; tasks that
+  /// are left then are reported to the exception handler, with what they wait for and their stacks. The host need not
+  /// exist any more. Afterwards the loop may run by itself, be attached again, or be closed.
   /// Errors    The SystemExit or KeyboardInterrupt that has left the loop. UsageError: not_attached; wrong_thread;
   ///           loop_is_running inside pump().
   void detach(Duration limit = std::chrono::seconds(5));
@@ -244,19 +245,20 @@ class COIR_EXPORT EventLoop {
   int backend_fd();
   /// When pump() is due if no descriptor and no other thread makes it so: TimePoint::min() at once, max() never.
   TimePoint next_deadline() const noexcept;
-  /// One tick of a loop that is attached: polls without blocking, and runs what is ready then; what that schedules waits
-  /// for the next. May be called again from inside of a callback, by a loop of the host that the callback runs: that
-  /// goes on with what is left. A task must not run the host's loop but inside of on_main(); it works, and is logged.
+  /// One tick of a loop that is attached: polls without blocking, and runs what is ready then; what that schedules
+  /// waits for the next. May be called again from inside of a callback, by a loop of the host that the callback runs:
+  /// that goes on with what is left. A task must not run the host's loop but inside of on_main(); it works, and is
+  /// logged.
   ///
-  /// Errors    UsageError: not_attached, wrong_thread. Nothing that a callback or task throws leaves it; a SystemExit or
-  ///           KeyboardInterrupt stops the loop, and leaves detach().
+  /// Errors    UsageError: not_attached, wrong_thread. Nothing that a callback or task throws leaves it; a SystemExit
+  ///           or KeyboardInterrupt stops the loop, and leaves detach().
   /// Cost      One system call; another if the host was woken by us, or is to be again.
   PumpResult pump(PumpBudget budget = {});
 
   /// Runs fn() right before the loop polls, each time; it returns until when the loop may sleep at the most,
-  /// TimePoint::max() for no opinion. With add_check() what a foreign loop needs to be a guest on this one: prepare, here;
-  /// its descriptors, by add_reader(); dispatch, in the check. Handle::cancel() ends it. While work is ready the loop
-  /// polls only if it has descriptors.
+  /// TimePoint::max() for no opinion. With add_check() what a foreign loop needs to be a guest on this one: prepare,
+  /// here; its descriptors, by add_reader(); dispatch, in the check. Handle::cancel() ends it. While work is ready the
+  /// loop polls only if it has descriptors.
   /// Source    None in asyncio; libuv's uv_prepare_t and uv_backend_timeout()
   template <class Fn>
   Handle add_prepare(Fn&& fn, const char* name = nullptr, SourceLocation where = SourceLocation::current()) {

@@ -43,24 +43,26 @@ struct BridgeTypes<void> : BridgeTypes<> {};
 ///
 ///     std::string ask(const char* question) {                       // a plain function, at any depth of a task
 ///       return from_callback<std::string>([&](auto done) {
-///         auto cb = std::move(done).template c<void(const char*, void*)>([](auto& done, const char* s) { done(s); });
+///         auto cb = std::move(done).template c<void(const char*, void*)>([](auto& d, const char* s) { d(s); });
 ///         legacy_ask(question, cb.fn, cb.ud);
 ///       }, {.timeout = 5s, .name = "ask"});
 ///     }
 ///
-/// init(Completion<R...> done) runs at once, on the task's stack. It hands `done`, or what c() and shared() make of it, to
-/// the API, and may return a canceller: a callable that asks the API to stop and returns a Cancel.
+/// init(Completion<R...> done) runs at once, on the task's stack. It hands `done`, or what c() and shared() make of it,
+/// to the API, and may return a canceller: a callable that asks the API to stop and returns a Cancel.
 ///
 /// Shape     R... -> R, or a tuple of several, or nothing. They must own their data (owns_its_data).
 /// Suspends  Until the callback has come; not at all if it comes inside of init.
-/// Errors    What the callback fails with; what init throws: its ticket is then void. TimeoutError. BrokenCallback if `done`
-///           was destroyed without a call. UsageError outside a task.
-/// Cancel    The canceller is called inside cancel(), on that stack: it must not wait. It may make the callback come at once.
-///           `stopped`: CancelledError at once, everything is freed. `will_fire`: still suspended, until the callback has
-///           come; then CancelledError, whatever came, or the value with BridgeOptions::prefer_result. `refused`, or no
-///           canceller: CancelledError at once; a callback that still comes does no harm, but what the API was given
-///           pointers to must be in keep(), not on the stack.
-/// Lifetime  The canceller is destroyed when the wait has ended. References to variables of init are gone before it is called.
+/// Errors    What the callback fails with; what init throws: its ticket is then void. TimeoutError. BrokenCallback if
+///           `done` was destroyed without a call. UsageError outside a task.
+/// Cancel    The canceller is called inside cancel(), on that stack: it must not wait. It may make the callback come at
+///           once. `stopped`: CancelledError at once, everything is freed. `will_fire`: still suspended, until the
+///           callback has come; then CancelledError, whatever came, or the value with BridgeOptions::prefer_result.
+///           `refused`, or no canceller: CancelledError at once; a callback that still comes does no harm, but what the
+///           API was given pointers to must be in keep(), not on the stack.
+/// Lifetime  The canceller is destroyed when the wait has ended. References to variables of init are gone before it is
+///           called.
+/// Clock     A virtual clock does not wait for threads of a library: it knows those of executors alone.
 /// Cost      Two allocations (recycled), no system call: bench/bridge_bench. A timeout: one more, and a timer.
 /// Source    asyncio code writes a future, a callback and call_soon_threadsafe() by hand.
 template <class... R, class Init>
@@ -81,8 +83,8 @@ template <class... R, class Init>
 ///
 /// Suspends  never
 /// Errors    What init throws. UsageError where no loop runs. All else arrives in the future.
-/// Cancel    Cancelling the future is what cancelling the task is in from_callback(): with `will_fire` it is cancelled, and
-///           done, when the callback has come.
+/// Cancel    Cancelling the future is what cancelling the task is in from_callback(): with `will_fire` it is cancelled,
+///           and done, when the callback has come.
 /// Lifetime  If every handle to the future goes, the callback is still waited for.
 template <class... R, class Init>
 [[nodiscard]] Future<typename detail::BridgeTypes<R...>::Result> future_from_callback(

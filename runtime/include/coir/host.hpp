@@ -22,8 +22,8 @@ struct PumpBudget {
 struct PumpResult {
   std::size_t ran = 0;  ///< callbacks and steps
   bool more = false;    ///< something is ready still: the descriptor stays readable
-  /// When pump() is due if nothing happens before: TimePoint::min() at once, TimePoint::max() never. Only for hosts that
-  /// do not watch the descriptor, which knows. Round up.
+  /// When pump() is due if nothing happens before: TimePoint::min() at once, TimePoint::max() never. Only for hosts
+  /// that do not watch the descriptor, which knows. Round up.
   TimePoint next_deadline = TimePoint::max();
 };
 
@@ -38,8 +38,8 @@ class COIR_EXPORT Host {
   Host& operator=(const Host&) = delete;
   virtual ~Host();
 
-  /// True: the guest has tasks, timers, descriptors or ready callbacks, and a host that ends when it has nothing left to
-  /// do must go on. False: it has none of them. Called when that changes, first with true, from attach().
+  /// True: the guest has tasks, timers, descriptors or ready callbacks, and a host that ends when it has nothing left
+  /// to do must go on. False: it has none of them. Called when that changes, first with true, from attach().
   virtual void hold(bool wanted) noexcept;
   /// The guest will not go on by itself: stop() was called, or a SystemExit or KeyboardInterrupt left it. The host
   /// should return to whoever runs it. After stop() the guest goes on if the host does.

@@ -26,8 +26,9 @@ COIR_EXPORT void call_on_main(void (*function)(void*), void* argument, SourceLoc
 ///
 ///     int answer = coir::on_main([&] { return dialog.exec(); });
 ///
-/// In guest mode the next pump() calls it, before its own turn; in a loop that runs by itself the loop does, between two
-/// turns, and all tasks stand still meanwhile. Outside a task it just calls fn(): that is the thread's stack already.
+/// In guest mode the next pump() calls it, before its own turn; in a loop that runs by itself the loop does, between
+/// two turns, and all tasks stand still meanwhile. Outside a task it just calls fn(): that is the thread's stack
+/// already.
 ///
 /// Suspends  Always, in a task.
 /// Errors    What fn throws. UsageError (no_await) in a NoAwait scope.

@@ -15,8 +15,9 @@ namespace coir {
 
 /// The producer's end of a Stream: call it with an item, close() it, or fail() it.
 ///
-/// Each item is taken or, under the stream's policy, dropped; none is taken twice. Destroying it ends the stream, as does
-/// close(). What is emitted behind the end, or when the consumer has gone, is destroyed and counted (bridge_stats()).
+/// Each item is taken or, under the stream's policy, dropped; none is taken twice. Destroying it ends the stream, as
+/// does close(). What is emitted behind the end, or when the consumer has gone, is destroyed and counted
+/// (bridge_stats()).
 ///
 /// Threads   Any; calls at the same time are fine: the order of the items of each thread is kept.
 /// Lifetime  May outlive the stream, the task and the loop.
@@ -124,8 +125,8 @@ class [[nodiscard]] Stream {
   }
   /// Asks the canceller to stop the producer; the items that wait are destroyed. Idempotent.
   ///
-  /// Suspends  If the canceller answers will_fire: until the producer has ended (close(), fail(), or its destruction); not
-  ///           in a callback. A cancellation meanwhile takes effect at the task's next await.
+  /// Suspends  If the canceller answers will_fire: until the producer has ended (close(), fail(), or its destruction);
+  ///           not in a callback. A cancellation meanwhile takes effect at the task's next await.
   void close() noexcept {
     if (bridge_ != nullptr) bridge_->close();
   }
@@ -136,11 +137,12 @@ class [[nodiscard]] Stream {
   detail::StreamBridgeOf<R...>* bridge_;  // null: moved from
 };
 
-/// Starts something that calls back many times. init(Emitter<R...> emit) runs at once, and may return a canceller, which is
-/// called when the stream is closed: it unsubscribes.
+/// Starts something that calls back many times. init(Emitter<R...> emit) runs at once, and may return a canceller,
+/// which is called when the stream is closed: it unsubscribes.
 ///
 ///     auto messages = stream_from_callback<Msg>([&](auto emit) {
-///       auto cb = std::move(emit).template c<void(lib_msg*, void*)>([](auto& emit, lib_msg* m) { emit(Msg::take(m)); });
+///       auto cb = std::move(emit).template c<void(lib_msg*, void*)>(
+///           [](auto& e, lib_msg* m) { e(Msg::take(m)); });
 ///       lib_subscribe(topic, cb.fn, cb.ud);
 ///       return [=] { lib_unsubscribe(topic); return Cancel::stopped; };
 ///     }, {.capacity = 1024, .overflow = drop_oldest});
@@ -155,7 +157,7 @@ Stream<R...> stream_from_callback(Init&& init, StreamOptions options = {},
                                   SourceLocation where = SourceLocation::current()) {
   detail::require_owned<R...>();
   detail::LoopCore& loop = detail::require_running_loop("stream_from_callback()");
-  if (options.capacity == 0) throw std::invalid_argument("stream_from_callback(): a capacity of 0 has no room for any item");
+  if (options.capacity == 0) throw std::invalid_argument("stream_from_callback(): a capacity of 0 has room for nothing");
   auto* bridge = new detail::StreamBridgeOf<R...>(loop, options, where);
   Stream<R...> stream(*bridge);
   detail::initiate(*bridge, std::forward<Init>(init), Emitter<R...>(*bridge));

@@ -21,7 +21,7 @@ struct BridgeOptions {
   /// TimeoutError if the callback has not come by then; else as a cancellation in every respect.
   Duration timeout = Duration::max();
   /// A value that comes although the wait was cancelled or timed out, because the canceller said will_fire, is returned,
-  /// and the cancellation forgotten. A failure is not.
+  /// and CancelledError comes at the task's next await (but no TimeoutError any more). A failure is not.
   bool prefer_result = false;
   /// For messages and pending_bridges(); copied.
   std::string_view name = {};
@@ -55,8 +55,8 @@ class COIR_EXPORT BridgeFuture : public FutureState {
 /// F1  Whoever moves phase_ away from pending decides: exactly one caller becomes the first, and a caller that finds it
 ///     abandoned touches neither the loop nor the waiter.
 /// F2  The outcome belongs to the claimer until it has told the loop, then to the loop's thread.
-/// F3  `inbox_` is valid while the loop lists this bridge. A loop that lets go while phase_ is claimed leaves `inbox_kept_`
-///     behind for the claimer, who may be inside push().
+/// F3  `inbox_` is valid while the loop lists this bridge. A loop that lets go while phase_ is claimed leaves
+///     `inbox_kept_` behind for the claimer, who may be inside push().
 /// F4  waiter_, timer_ and the canceller are touched on the loop's thread only, and gone once concluded_.
 class COIR_EXPORT Bridge : public BridgeBase {
  public:
@@ -87,8 +87,8 @@ class COIR_EXPORT Bridge : public BridgeBase {
   void loop_closes() noexcept override;
   /// A cancel() or the deadline. True: taken, be it that the wait has ended or that it goes on until the callback.
   bool stop_waiting(bool timed_out, std::string message) noexcept;
-  /// For from_callback: whether the outcome is here already. On another thread it may have arrived only just; then the node
-  /// in the inbox has nothing left to do.
+  /// For from_callback: whether the outcome is here already. On another thread it may have arrived only just; then the
+  /// node in the inbox has nothing left to do.
   bool has_arrived() noexcept {
     if (phase_.load(std::memory_order_acquire) == Phase::settled) delivered_ = true;
     return delivered_;
@@ -96,6 +96,9 @@ class COIR_EXPORT Bridge : public BridgeBase {
   bool has_failed() const noexcept { return failure_ != nullptr; }
   /// For from_callback, once done: a value is here, and to be returned even though the task was cancelled.
   bool preferred() const noexcept { return prefer_result_ && delivered_ && failure_ == nullptr; }
+  /// ... and the cancellation is to come later.
+  bool owes_cancellation() const noexcept { return preferred() && ending_ == Ending::cancelled; }
+  const std::string& cancel_message() const noexcept { return cancel_message_; }
   [[noreturn]] void throw_failure() { std::rethrow_exception(std::exchange(failure_, nullptr)); }
   void wait_with(BridgeFuture& waiter);
   Ref<BridgeFuture> begin_wait();
@@ -161,10 +164,11 @@ class BridgeFrame {
       const Ref<BridgeFuture> future = bridge_.begin_wait();
       try {
         suspend_until_done(*future, task);
-      } catch (const CancelledError&) {
+      } catch (const CancelledError& error) {
         if (!bridge_.preferred()) throw;
-        return;
+        return task.cancel_again(error.message());
       }
+      if (bridge_.owes_cancellation()) [[unlikely]] task.cancel_again(bridge_.cancel_message());
       future->require_value();
     } else if (bridge_.has_failed()) {
       bridge_.throw_failure();

@@ -39,6 +39,8 @@ struct COIR_EXPORT Kept : Recycled {
   virtual ~Kept();
   Kept* next = nullptr;
 };
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"  // an aggregate whose rest the library fills in
 template <class T>
 struct KeptOf final : Kept {
   template <class... Args>
@@ -48,14 +50,12 @@ struct KeptOf final : Kept {
     if constexpr (std::is_constructible_v<T, Args...>) {
       return T(std::forward<Args>(args)...);
     } else {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
       return T{std::forward<Args>(args)...};
-#pragma GCC diagnostic pop
     }
   }
   T value;
 };
+#pragma GCC diagnostic pop
 
 /// A canceller of any type. Returning nothing means that it does not know.
 struct COIR_EXPORT Canceller : Recycled {
@@ -93,10 +93,10 @@ enum class TicketEnd : std::uint8_t {
 ///
 /// E1  Counted atomically (HandleNode's count of `shared` nodes): one reference of the loop's side, one of the owner on
 ///     the foreign side (a Completion, an Emitter, or the ticket), one of the inbox while posted.
-/// E2  A bridge is in its loop's list while something on that loop waits for it, then in the list of the abandoned while
-///     the foreign side still owns it and may call, or in none.
-/// E3  Whatever belongs to the loop's thread has been taken out when the loop's side lets go: the last reference may go on
-///     any thread. Only what keep() made, the mapper and an outcome that nobody wanted are destroyed there.
+/// E2  A bridge is in its loop's list while something on that loop waits for it, then in the list of the abandoned
+///     while the foreign side still owns it and may call, or in none.
+/// E3  Whatever belongs to the loop's thread has been taken out when the loop's side lets go: the last reference may go
+///     on any thread. Only what keep() made, the mapper and an outcome that nobody wanted are destroyed there.
 class COIR_EXPORT BridgeBase : public HandleNode {
  public:
   BridgeBase(LoopCore& loop, const char* kind, std::string_view given_name, SourceLocation where);

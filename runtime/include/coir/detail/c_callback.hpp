@@ -93,30 +93,24 @@ struct Thunk<Handle, Mapper, UserData, Result(Args...)> {
       }(std::make_index_sequence<sizeof...(Args) - 1>{});
     };
     const auto moved_away = [&] {
-      if (!view.owns_nothing()) return;
-      use.retire();
+      if (view.owns_nothing()) use.retire();
+    };
+    const auto run = [&](auto& mapper) -> Result {
+      if constexpr (std::is_void_v<Result>) {
+        map(mapper);
+        moved_away();
+      } else {
+        Result result = map(mapper);
+        moved_away();
+        return result;
+      }
     };
     try {
       if constexpr (stateless<Mapper>) {
         Mapper mapper{};
-        if constexpr (std::is_void_v<Result>) {
-          map(mapper);
-          moved_away();
-        } else {
-          Result result = map(mapper);
-          moved_away();
-          return result;
-        }
+        return run(mapper);
       } else {
-        Mapper& mapper = static_cast<KeptOf<Mapper>*>(bridge->mapper())->value;
-        if constexpr (std::is_void_v<Result>) {
-          map(mapper);
-          moved_away();
-        } else {
-          Result result = map(mapper);
-          moved_away();
-          return result;
-        }
+        return run(static_cast<KeptOf<Mapper>*>(bridge->mapper())->value);
       }
     } catch (...) {
       moved_away();
@@ -131,8 +125,8 @@ template <class Handle, class Signature, std::size_t UserData, class Mapper>
 CCallback<typename SignatureOf<Signature>::function> make_c_callback(BridgeBase& bridge, Mapper&& mapper) {
   using Function = typename SignatureOf<Signature>::function;
   static_assert(UserData < SignatureOf<Signature>::arity,
-                "this signature has no void* for user data: name its parameter, .c<Signature, index>(mapper). Without any "
-                "user data no callback can be told from another");
+                "this signature has no void* for user data: name its parameter, .c<Signature, index>(mapper). Without "
+                "any user data no callback can be told from another");
   using Kind = std::decay_t<Mapper>;
   using Code = Thunk<Handle, Kind, UserData, Function>;
   std::unique_ptr<Kept> state;

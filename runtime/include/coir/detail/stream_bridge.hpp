@@ -31,8 +31,8 @@ inline constexpr OverflowPolicy drop_oldest = OverflowPolicy::drop_oldest;
 inline constexpr OverflowPolicy drop_newest = OverflowPolicy::drop_newest;
 inline constexpr OverflowPolicy fail = OverflowPolicy::fail;
 
-/// Back-pressure: stop() when as many items wait as the capacity says, go() when half of them are left. Both are called on
-/// the loop's thread, in turn. What the producer still emits until it has stopped is kept beyond the capacity.
+/// Back-pressure: stop() when as many items wait as the capacity says, go() when half of them are left. Both are called
+/// on the loop's thread, in turn. What the producer still emits until it has stopped is kept beyond the capacity.
 struct pause {
   std::function<void()> stop;
   std::function<void()> go;

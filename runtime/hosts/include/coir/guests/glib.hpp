@@ -25,14 +25,15 @@ namespace coir::guests {
 ///       ...                                     // whatever uses GLib's sources, and tasks that wait for it
 ///     });
 ///
-/// A callback cannot await: it completes a future, or starts a task. One that runs a loop of GLib's, as gtk_dialog_run()
-/// does, stops the coir loop meanwhile: where there are dialogs, let GLib be the host (<coir/hosts/glib.hpp>).
+/// A callback cannot await: it completes a future, or starts a task. One that runs a loop of GLib's, as
+/// gtk_dialog_run() does, stops the coir loop meanwhile: where there are dialogs, let GLib be the host
+/// (<coir/hosts/glib.hpp>).
 ///
 /// Errors    std::logic_error if another thread owns the context; std::system_error
 /// Threads   The loop's, which owns the context from here on.
 /// Lifetime  Loop and context must outlive it.
-/// Cost      Before each sleep of the loop two system calls for each descriptor of GLib's, because nobody tells when one is
-///           closed and its number used again; after each poll another one.
+/// Cost      Before each sleep of the loop two system calls for each descriptor of GLib's, because nobody tells when
+///           one is closed and its number used again; after each poll another one.
 class Glib {
  public:
   /// Null: the default context.

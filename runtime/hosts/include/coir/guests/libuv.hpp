@@ -10,7 +10,8 @@
 
 namespace coir::guests {
 
-/// While it exists, whoever runs `loop` runs `uv`: libuv's callbacks are called between those of the loop, on its stack.
+/// While it exists, whoever runs `loop` runs `uv`: libuv's callbacks are called between those of the loop, on its
+/// stack.
 ///
 ///     coir::run([] {
 ///       coir::guests::Libuv guest(coir::get_running_loop(), uv_default_loop());
@@ -29,7 +30,7 @@ class Libuv {
       : loop_(loop),
         uv_(uv),
         prepare_(loop.add_prepare([this] { return deadline(); }, "libuv")),
-        check_(loop.add_check([this] { if (loop_.time() >= due_) run(); }, "libuv")) {
+        check_(loop.add_check([this] { check(); }, "libuv")) {
     loop.add_reader(uv_backend_fd(uv), [this] { run(); }, "libuv");
   }
   ~Libuv() {
@@ -49,6 +50,10 @@ class Libuv {
     const int timeout = uv_backend_timeout(uv_);
     if (timeout >= 0) due_ = loop_.time() + std::chrono::milliseconds(timeout);
     return due_;
+  }
+  void check() {
+    uv_update_time(uv_);  // what timers that a task starts are counted from; the loop may have slept for an hour
+    if (loop_.time() >= due_) run();
   }
   void run() {
     due_ = TimePoint::max();

@@ -28,7 +28,8 @@ namespace coir::hosts {
 /// Errors    as EventLoop::attach; boost::system::system_error
 /// Threads   One thread may run the context: this one. All handlers are then on it, and nothing needs a lock.
 /// Lifetime  Loop and context must outlive it. Destroyed on this thread, outside of the loop's callbacks; the loop's
-///           tasks are cancelled and run to their end, without Asio. detach() does that, too, and throws what left the loop.
+///           tasks are cancelled and run to their end, without Asio. detach() does that, too, and throws what left the
+///           loop.
 class Asio final : public Host {
  public:
   Asio(EventLoop& loop, boost::asio::io_context& context)
@@ -65,8 +66,8 @@ class Asio final : public Host {
     alive_.reset();
     descriptor_.release();  // the loop closes it
   }
-  // Asio counts our wait as work. While nothing holds it that is taken back; but only inside of a handler, which is work
-  // itself: at zero Asio stops.
+  // Asio counts our wait as work. While nothing holds it that is taken back; but only inside of a handler, which is
+  // work itself: at zero Asio stops.
   void count() noexcept {
     if (counted_ || alive_ == nullptr) return;
     context_.get_executor().on_work_started();

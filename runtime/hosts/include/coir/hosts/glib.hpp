@@ -20,18 +20,21 @@ namespace coir::hosts {
 ///     auto task = loop.create_task(plain_function_that_awaits);
 ///     g_main_loop_run(main_loop);
 ///
-/// Nested iterations, a modal dialog's for one, run the loop, too: from a callback of GLib's, from one of the loop's, and
-/// from a task by on_main(). EventLoop::stop() and an exit that leaves the loop quit `main_loop` if one is given.
+/// Nested iterations, a modal dialog's for one, run the loop, too: from a callback of GLib's, from one of the loop's,
+/// and from a task by on_main(). EventLoop::stop() and an exit that leaves the loop quit `main_loop` if one is given.
 ///
 /// Errors    as EventLoop::attach
 /// Threads   The one that iterates the context: this one.
 /// Lifetime  Loop and context must outlive it. Destroyed on this thread, outside of the loop's callbacks; the loop's
-///           tasks are cancelled and run to their end, without GLib. detach() does that, too, and throws what left the loop.
+///           tasks are cancelled and run to their end, without GLib. detach() does that, too, and throws what left the
+///           loop.
 class Glib final : public Host {
  public:
   /// Null: the default context, and no main loop.
   explicit Glib(EventLoop& loop, GMainContext* context = nullptr, GMainLoop* main_loop = nullptr)
-      : main_loop_(main_loop), source_(g_unix_fd_source_new(loop.backend_fd(), G_IO_IN), loop), attachment_(loop, *this) {
+      : main_loop_(main_loop),
+        source_(g_unix_fd_source_new(loop.backend_fd(), G_IO_IN), loop),
+        attachment_(loop, *this) {
     g_source_attach(source_.source, context);
   }
 

@@ -20,14 +20,15 @@ namespace coir::hosts {
 ///     auto task = loop.create_task(plain_function_that_awaits);
 ///     event_base_dispatch(base);
 ///
-/// event_base_dispatch() returns only if somebody says so, by event_base_loopexit() or event_base_loopbreak(): to libevent
-/// a watched descriptor is a reason to stay. EventLoop::stop() and an exit that leaves the loop call
+/// event_base_dispatch() returns only if somebody says so, by event_base_loopexit() or event_base_loopbreak(): to
+/// libevent a watched descriptor is a reason to stay. EventLoop::stop() and an exit that leaves the loop call
 /// event_base_loopbreak(). libevent refuses to run inside of a callback, so there are no nested loops.
 ///
 /// Errors    as EventLoop::attach; std::system_error
 /// Threads   The one that runs the base: this one.
 /// Lifetime  Loop and base must outlive it. Destroyed on this thread, outside of the loop's callbacks; the loop's tasks
-///           are cancelled and run to their end, without libevent. detach() does that, too, and throws what left the loop.
+///           are cancelled and run to their end, without libevent. detach() does that, too, and throws what left the
+///           loop.
 class Libevent final : public Host {
  public:
   Libevent(EventLoop& loop, event_base* base)

@@ -27,8 +27,9 @@ namespace coir::hosts {
 /// Errors    as EventLoop::attach; std::system_error
 /// Threads   The one that runs `uv`: this one.
 /// Lifetime  Loop and `uv` must outlive it. Destroyed on this thread, outside of the loop's callbacks; the loop's tasks
-///           are cancelled and run to their end, without libuv. detach() does that, too, and throws what left the loop. As
-///           every handle of libuv's, ours is gone only after `uv` has run once more: do that before uv_loop_close().
+///           are cancelled and run to their end, without libuv. detach() does that, too, and throws what left the loop.
+///           As every handle of libuv's, ours is gone only after `uv` has run once more: do that before
+///           uv_loop_close().
 class Libuv final : public Host {
  public:
   Libuv(EventLoop& loop, uv_loop_t* uv) : poll_(uv, loop), attachment_(loop, *this) {}

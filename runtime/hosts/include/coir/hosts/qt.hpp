@@ -23,16 +23,16 @@ namespace coir::hosts {
 ///     auto task = loop.create_task(plain_function_that_awaits);
 ///     application.exec();
 ///
-/// A QEventLoop inside of a slot, QDialog::exec() for one, runs the loop, too: from a slot, from a callback of the loop,
-/// and from a task by on_main(). EventLoop::stop() and an exit that leaves the loop call this thread's
+/// A QEventLoop inside of a slot, QDialog::exec() for one, runs the loop, too: from a slot, from a callback of the
+/// loop, and from a task by on_main(). EventLoop::stop() and an exit that leaves the loop call this thread's
 /// QThread::quit(), which on the first thread ends QCoreApplication::exec().
 ///
 /// Errors    as EventLoop::attach; std::logic_error without that dispatcher
 /// Threads   This one, which must have a Qt event dispatcher: the application's, a QThread's, or that of a QEventLoop
 ///           which has been constructed on it.
 /// Lifetime  The loop must outlive it. Destroyed on this thread, outside of the loop's callbacks; the loop's tasks are
-///           cancelled and run to their end, without Qt, which after exec() could not. detach() does that, too, and throws
-///           what left the loop.
+///           cancelled and run to their end, without Qt, which after exec() could not. detach() does that, too, and
+///           throws what left the loop.
 class Qt final : public Host {
  public:
   explicit Qt(EventLoop& loop) : notifier_(loop), attachment_(loop, *this) {}
