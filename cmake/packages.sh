@@ -19,6 +19,9 @@ test_packages=(
   libgtest-dev libbenchmark-dev
   libsqlite3-dev libexpat1-dev  # C code that calls back
   libuv1-dev libglib2.0-dev libevent-dev qtbase5-dev libsystemd-dev  # the loops that can be hosts
+  # examples/clients, and their servers
+  libpq-dev postgresql libhiredis-dev redis-server libnats-dev nats-server libc-ares-dev libcurl4-openssl-dev
+  libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   python3 gdb git
 )
 
