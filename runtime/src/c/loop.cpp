@@ -50,10 +50,11 @@ coir_loop enter(LoopCore& core) {
   return known.next++;
 }
 
-Known known_loop(coir_loop id, const char* call) {
+template <class T>
+T known_loop(coir_loop id, T Known::*part, const char* call) {
   KnownLoops& known = known_loops();
   const std::scoped_lock lock(known.mutex);
-  if (const auto found = known.loops.find(id); found != known.loops.end()) return found->second;
+  if (const auto found = known.loops.find(id); found != known.loops.end()) return found->second.*part;
   if (id == 0 || id >= known.next) {
     throw CError(COIR_EINVAL, std::string(call) + ": " + std::to_string(id) +
                                   " is no loop. Ask for one with coir_get_running_loop() or coir_loop_new().");
@@ -62,8 +63,7 @@ Known known_loop(coir_loop id, const char* call) {
 }
 
 std::shared_ptr<CGuest> known_guest(coir_loop id, const char* call) {
-  Known known = known_loop(id, call);
-  if (known.guest != nullptr) return std::move(known.guest);
+  if (auto guest = known_loop(id, &Known::guest, call)) return guest;
   throw CError(COIR_EUSAGE,
                std::string(call) + ": this loop was not made by coir_loop_new(): whoever runs it owns it.");
 }
@@ -124,13 +124,14 @@ int coir_call_soon_threadsafe(coir_loop loop, coir_callback fn, void* data) {
   return answer_c([&] {
     constexpr const char* call = "coir_call_soon_threadsafe()";
     require_c_function(fn != nullptr, call);
-    const Known known = known_loop(loop, call);
+    // Not the loop: this thread must not be the last to hold it.
+    const std::shared_ptr<Inbox> inbox = known_loop(loop, &Known::inbox, call);
     HandleNode* const node = make_callback([fn, data] { fn(data); }, coir::SourceLocation());
     node->shared = true;
     node->name = "coir_call_soon_threadsafe";
     node->queued = true;
     copy_current_context(node->context);
-    if (known.inbox->push(*node)) return int{COIR_OK};
+    if (inbox->push(*node)) return int{COIR_OK};
     node->release();
     throw CError(COIR_ECLOSED, std::string(call) + ": the event loop is closed. Nothing runs there any more.");
   });
