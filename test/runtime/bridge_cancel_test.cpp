@@ -205,15 +205,20 @@ TEST_P(BridgeCancelTest, WithoutPreferResultAValueBehindTheCancellationIsLost) {
   });
 }
 
-TEST_P(BridgeCancelTest, WithPreferResultItIsReturned) {
+TEST_P(BridgeCancelTest, WithPreferResultItIsReturnedAndTheNextAwaitIsCancelled) {
   run([&] {
-    auto asking = create_task([&] { return ask(Cancel::will_fire, {.prefer_result = true}); });
+    auto asking = create_task([&] {
+      trace(ask(Cancel::will_fire, {.prefer_result = true}));
+      sleep(1s);
+      trace("not reached");
+    });
     sleep(0s);
-    asking.cancel();
+    asking.cancel("stop");
     here([this] { library.call(0, "done before you asked"); });
-    EXPECT_EQ(await(asking), "done before you asked");
+    EXPECT_EQ(ending_of([&] { await(asking); }), "CancelledError: stop");
     EXPECT_EQ(asking.cancelling(), 1);
   });
+  EXPECT_EQ(events, (Trace{"cancel", "done before you asked"}));
 }
 
 TEST_P(BridgeCancelTest, WithPreferResultAFailureStillGivesWayToTheCancellation) {
@@ -228,12 +233,17 @@ TEST_P(BridgeCancelTest, WithPreferResultAFailureStillGivesWayToTheCancellation)
 
 TEST_P(BridgeCancelTest, PreferResultAlsoSavesAValueThatCameJustBeforeTheCancellation) {
   run([&] {
-    auto asking = create_task([&] { return ask({.prefer_result = true}); });
+    auto asking = create_task([&] {
+      trace(ask({.prefer_result = true}));
+      sleep(1s);
+      trace("not reached");
+    });
     sleep(0s);
     library.call(0, "just in time");
-    asking.cancel();
-    EXPECT_EQ(await(asking), "just in time");
+    asking.cancel("stop");
+    EXPECT_EQ(ending_of([&] { await(asking); }), "CancelledError: stop");
   });
+  EXPECT_EQ(events, Trace{"just in time"});
 }
 
 TEST_P(BridgeCancelTest, ATimeoutAsksTheCancellerAndWillFireStillWaits) {

@@ -57,7 +57,7 @@ struct BridgeTypes<void> : BridgeTypes<> {};
 ///           `done` was destroyed without a call. UsageError outside a task.
 /// Cancel    The canceller is called inside cancel(), on that stack: it must not wait. It may make the callback come at
 ///           once. `stopped`: CancelledError at once, everything is freed. `will_fire`: still suspended, until the
-///           callback has come; then CancelledError, whatever came, or the value with BridgeOptions::prefer_result.
+///           callback has come; then CancelledError, whatever came (but see BridgeOptions::prefer_result).
 ///           `refused`, or no canceller: CancelledError at once; a callback that still comes does no harm, but what the
 ///           API was given pointers to must be in keep(), not on the stack.
 /// Lifetime  The canceller is destroyed when the wait has ended. References to variables of init are gone before it is
