@@ -30,10 +30,10 @@ int main() {
   std::function<void(const boost::system::error_code&)> tick = [&](const boost::system::error_code&) {
     std::printf("host: tick %d\n", ++ticks);
     if (ticks == 3) return third_tick.set_result();
-    timer.expires_after(10ms);
+    timer.expires_after(50ms);
     timer.async_wait(tick);
   };
-  timer.expires_after(10ms);
+  timer.expires_after(50ms);
   timer.async_wait(tick);
   auto task = loop.create_task([&] { plain_function(third_tick); });
   context.run();  // until neither side has anything left to do

@@ -36,7 +36,7 @@ int main() {
       if (ticks == 3) third_tick.set_result();
       return ticks < 3;
     };
-    g_timeout_add(10, [](gpointer data) -> gboolean { return (*static_cast<std::function<bool()>*>(data))(); }, &tick);
+    g_timeout_add(50, [](gpointer data) -> gboolean { return (*static_cast<std::function<bool()>*>(data))(); }, &tick);
     auto task = loop.create_task([&] {
       auto other = coir::create_task([&] { plain_function(third_tick); });
       coir::sleep(1ms);

@@ -31,7 +31,7 @@ int main() {
           if (ticks == 3) static_cast<coir::Future<void>*>(data)->set_result();
         },
         &third_tick);
-    const timeval period{0, 10'000};
+    const timeval period{0, 50'000};
     event_add(timer, &period);
     auto task = loop.create_task([&] {
       plain_function(third_tick);

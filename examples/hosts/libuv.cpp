@@ -35,7 +35,7 @@ int main() {
           static_cast<coir::Future<void>*>(due->data)->set_result();
           uv_close(reinterpret_cast<uv_handle_t*>(due), nullptr);
         },
-        10, 10);
+        50, 50);
     auto task = loop.create_task([&] { plain_function(third_tick); });
     uv_run(uv, UV_RUN_DEFAULT);  // until neither side has anything left to do
     task.result();

@@ -57,9 +57,9 @@ int main() {
   std::function<void()> tick = [&] {
     std::printf("host: tick %d\n", ++ticks);
     if (ticks == 3) return third_tick.set_result();
-    timers.emplace(Time::now() + 10ms, tick);
+    timers.emplace(Time::now() + 50ms, tick);
   };
-  timers.emplace(Time::now() + 10ms, tick);
+  timers.emplace(Time::now() + 50ms, tick);
   auto task = loop.create_task([&] { plain_function(third_tick); });
   run_loop();
   task.result();

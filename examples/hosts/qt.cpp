@@ -42,11 +42,13 @@ int main(int argc, char** argv) {
     third_tick.set_result();
     timer.stop();
   });
-  timer.start(10ms);
   auto task = loop.create_task([&] {
     auto other = coir::create_task([&] { plain_function(third_tick); });
-    coir::sleep(1ms);
-    coir::on_main([&] { run_dialog(other); });  // on the thread's stack, while the other task goes on
+    coir::sleep(0ms);
+    coir::on_main([&] {  // on the thread's stack, while the other task goes on
+      timer.start(10ms);
+      run_dialog(other);
+    });
     QCoreApplication::quit();
   });
   application.exec();

@@ -24,7 +24,7 @@ int tick(sd_event_source* timer, std::uint64_t, void* third_tick) {
     static_cast<coir::Future<void>*>(third_tick)->set_result();
     return 0;
   }
-  sd_event_source_set_time_relative(timer, 10'000);
+  sd_event_source_set_time_relative(timer, 50'000);
   return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
@@ -37,7 +37,7 @@ int main() {
 
     auto third_tick = loop.create_future<void>();
     sd_event_source* timer = nullptr;
-    sd_event_add_time_relative(event, &timer, CLOCK_MONOTONIC, 10'000, 1, tick, &third_tick);
+    sd_event_add_time_relative(event, &timer, CLOCK_MONOTONIC, 50'000, 1, tick, &third_tick);
     auto task = loop.create_task([&] {
       plain_function(third_tick);
       sd_event_exit(event, 0);
