@@ -7,7 +7,24 @@ Timeout::Timeout(std::optional<TimePoint> when) : task_(current_task()), cancell
   reschedule(when);
 }
 
-Timeout::~Timeout() { handle_.cancel(); }
+// Whichever timer is armed is cancelled before this object goes, so its callback may point to it.
+Timeout::Timeout(Duration delay) : task_(current_task()), cancelling_at_entry_(task_.cancelling()) {
+  EventLoop& loop = task_.get_loop();
+  if (delay > Duration::zero()) {
+    delayed_ = loop.call_later(delay, [this] { on_deadline(); }, "timeout");
+  } else {
+    reschedule(loop.time() + delay);
+  }
+}
+
+Timeout::~Timeout() { disarm(); }
+
+void Timeout::disarm() {
+  delayed_.cancel();
+  delayed_ = {};
+  handle_.cancel();
+  handle_ = {};
+}
 
 void Timeout::reschedule(std::optional<TimePoint> when) {
   if (state_ != State::entered) {
@@ -15,12 +32,10 @@ void Timeout::reschedule(std::optional<TimePoint> when) {
                             : state_ == State::expired ? "Cannot change state of expired Timeout"
                                                        : "Cannot change state of finished Timeout");
   }
-  handle_.cancel();
-  handle_ = {};
+  disarm();
   when_ = when;
   if (!when) return;
   EventLoop& loop = task_.get_loop();
-  // The handle is cancelled before this object goes, so the callback may point to it.
   const auto expire = [this] { on_deadline(); };
   handle_ = *when <= loop.time() ? loop.call_soon(expire, "timeout") : loop.call_at(*when, expire, "timeout");
 }
@@ -28,12 +43,13 @@ void Timeout::reschedule(std::optional<TimePoint> when) {
 void Timeout::on_deadline() {
   task_.cancel();
   state_ = State::expiring;
+  when_ = when();
+  delayed_ = {};
   handle_ = {};
 }
 
 bool Timeout::leave() noexcept {
-  handle_.cancel();
-  handle_ = {};
+  disarm();
   if (state_ == State::expiring) {
     state_ = State::expired;
     return task_.uncancel() <= cancelling_at_entry_;

@@ -85,7 +85,7 @@ void EventLoop::close() {
 }
 bool EventLoop::is_running() const noexcept { return core_->running; }
 bool EventLoop::is_closed() const noexcept { return core_->closed; }
-TimePoint EventLoop::time() const { return core_->clock.now(); }
+TimePoint EventLoop::time() const { return core_->read_clock(); }
 
 namespace {
 
@@ -132,13 +132,12 @@ Handle EventLoop::schedule_threadsafe(detail::HandleNode* node, const char* name
   return handle;
 }
 
-TimerHandle EventLoop::schedule_at(detail::TimerNode* node, const char* name) {
+TimerHandle EventLoop::schedule_timer(detail::TimerNode* node, const char* name) {
   NodeGuard guard(*node);
-  if (checked_) [[unlikely]] check("call_at()");
+  if (checked_) [[unlikely]] check(node->unsettled ? "call_later()" : "call_at()");
   node->name = name;
   detail::copy_current_context(node->context);
-  core_->timers.insert(*node);
-  core_->touch();
+  core_->add_timer(*node);
   guard.dismiss();
   node->refs = 2;  // the heap's and the handle's
   TimerHandle handle{detail::Ref<detail::TimerNode>::adopt(node)};

@@ -19,6 +19,16 @@ void Handle::cancel() {
   if (!node_->running) node_->drop();
 }
 
+TimePoint TimerHandle::when() const noexcept {
+  const auto& timer = static_cast<const detail::TimerNode&>(*node_);
+  if (timer.unsettled) [[unlikely]] {
+    // One that has been cancelled, perhaps with its loop, counted from when nobody had looked at the clock yet.
+    if (!timer.timed) return std::chrono::steady_clock::now() + timer.when.time_since_epoch();
+    timer.loop->read_clock();
+  }
+  return timer.when;
+}
+
 Context Handle::get_context() const {
   return Context(detail::Ref<detail::ContextObject>(&node_->context.object()));
 }

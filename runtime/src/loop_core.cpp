@@ -41,6 +41,7 @@ LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
       pool(fibers.impl()),
       home(&pool.host),
       clock(options.clock != nullptr ? *options.clock : steady_clock()),
+      clock_is_steady(&clock == &steady_clock()),
       shuffler(options.seed ? std::make_unique<std::mt19937_64>(*options.seed) : nullptr),
       big_stack_bytes(options.big_stack_bytes),
       eager_tasks(options.eager_tasks),

@@ -79,6 +79,19 @@ class LoopCore : public LoopCount {
   void touch() noexcept {
     if (host_asleep) [[unlikely]] wake_host();
   }
+  /// Reads the clock, and settles the timers that wait for that (TimerQueue Q3).
+  TimePoint read_clock() noexcept {
+    const TimePoint now = clock.now();
+    if (timers.any_unsettled()) timers.settle(now);
+    return now;
+  }
+  /// Takes the node's reference over. Errors: std::bad_alloc, and nothing is taken.
+  void add_timer(TimerNode& node) {
+    timers.insert(node);
+    // Any other clock may be moved on within a turn, as a virtual one by advance().
+    if (node.unsettled && !clock_is_steady) read_clock();
+    touch();
+  }
   /// Calls the exception handler, in the context of `of` if given (L16).
   void report(const ExceptionContext& context, ContextSlot* of = nullptr) noexcept;
   void default_report(const ExceptionContext& context) noexcept;
@@ -100,7 +113,7 @@ class LoopCore : public LoopCount {
   int backend_fd();
   void attach(Host& host);
   PumpResult pump(const PumpBudget& budget);
-  TimePoint next_deadline() const noexcept;
+  TimePoint next_deadline() noexcept;
   bool attached() const noexcept { return guest != nullptr && guest->host != nullptr; }
   /// Makes backend_fd() readable. C4
   void wake_host() noexcept;
@@ -133,6 +146,7 @@ class LoopCore : public LoopCount {
   fibers::FiberPool::Impl& pool;
   fibers::Fiber* home;         // C3; where a task goes that cannot jump to another one
   Clock& clock;
+  const bool clock_is_steady;  // the system's
   NodeQueue main_calls;        // for on_main(): to run on the host's stack, between turns
   std::unique_ptr<Guest> guest;      // null until backend_fd() is asked for
   std::unique_ptr<LoopHooks> hooks;  // null until the first
@@ -186,7 +200,7 @@ class LoopCore : public LoopCount {
   void serve() noexcept;
   void start_running();
   void stop_running() noexcept;
-  void sleep_until(std::optional<TimePoint> deadline);
+  void sleep(TimePoint limit);
   void run_main_calls();
   void run_ready();
   std::size_t tick(const PumpBudget& budget);

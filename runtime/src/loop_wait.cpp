@@ -30,19 +30,20 @@ void pause_briefly() noexcept {
 }  // namespace
 
 void LoopCore::wait_for_work() {
-  if (hooks == nullptr) [[likely]] return sleep_until(timers.next_deadline());
-  TimePoint wanted = hooks->prepare(*this);
-  if (const auto deadline = timers.next_deadline()) wanted = std::min(wanted, *deadline);
+  if (hooks == nullptr) [[likely]] return sleep(TimePoint::max());
+  const TimePoint wanted = hooks->prepare(*this);
   const bool busy = !next.empty() || stopping != 0 || leaving != nullptr;
-  if (const TimePoint now = clock.now(); busy || wanted < now) wanted = now;
-  sleep_until(wanted == TimePoint::max() ? std::nullopt : std::optional(wanted));
+  sleep(busy ? TimePoint::min() : wanted);
   hooks->check(*this);
 }
 
-void LoopCore::sleep_until(std::optional<TimePoint> deadline) {
+/// Until the next deadline, or `limit`.
+void LoopCore::sleep(TimePoint limit) {
   if (!main_calls.empty()) return;  // of a run that was stopped
   std::optional<Duration> timeout;
-  const TimePoint now = clock.now();
+  const TimePoint now = read_clock();
+  std::optional<TimePoint> deadline = timers.next_deadline();
+  if (limit != TimePoint::max()) deadline = std::max(now, std::min(limit, deadline.value_or(limit)));
   give_memory_back(now);
   waited_at = now;
   if (newest_bridge != nullptr) BridgeLists::stamp(*newest_bridge, now);
@@ -114,7 +115,7 @@ void LoopCore::collect() {
     if (posted.front()->next != nullptr) spins_ = most_spins;
     next.append(std::move(posted));
   }
-  if (!timers.empty()) timers.take_due(clock.now(), next);
+  if (!timers.empty()) timers.take_due(read_clock(), next);
 }
 
 void LoopCore::give_memory_back(TimePoint now) noexcept {

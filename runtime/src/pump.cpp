@@ -163,7 +163,7 @@ std::size_t LoopCore::tick(const PumpBudget& budget) {
   guest->descriptor.follow();
   if (hooks != nullptr) [[unlikely]] hooks->check(*this);
   if (!inbox->empty()) next.append(inbox->take());
-  if (!timers.empty()) timers.take_due(clock.now(), next);
+  if (!timers.empty()) timers.take_due(read_clock(), next);
   if (current == nullptr && guest->round.empty()) guest->round.append(std::move(next));
 
   const unsigned before = handles_since_poll_;
@@ -198,13 +198,11 @@ bool LoopCore::settle(bool on_host) {
     stopping &= static_cast<std::uint8_t>(~unsigned{stop_asked});
     state.host->stopped();
   }
-  const TimePoint now = clock.now();
+  const TimePoint wanted = hooks != nullptr && state.exit == nullptr ? hooks->prepare(*this) : TimePoint::max();
+  const TimePoint now = read_clock();
   give_memory_back(now);
   std::optional<TimePoint> deadline = timers.next_deadline();
-  if (hooks != nullptr && state.exit == nullptr) [[unlikely]] {
-    const TimePoint wanted = hooks->prepare(*this);
-    if (wanted != TimePoint::max()) deadline = std::min(deadline.value_or(wanted), wanted);
-  }
+  if (wanted != TimePoint::max()) deadline = std::min(deadline.value_or(wanted), wanted);
   if (clock.is_virtual()) poller.prove_all(next);
   const bool calls = on_host && !main_calls.empty();
   bool more = state.exit == nullptr &&
@@ -222,8 +220,8 @@ bool LoopCore::settle(bool on_host) {
   }
   const bool pending = more || task_count != 0 || !timers.empty() || poller.active() != 0 || job_count != 0 ||
                        (hooks != nullptr && hooks->any_prepare());
-  if (const bool wanted = pending && state.exit == nullptr; std::exchange(state.held, wanted) != wanted) {
-    state.host->hold(wanted);
+  if (const bool hold = pending && state.exit == nullptr; std::exchange(state.held, hold) != hold) {
+    state.host->hold(hold);
   }
   return more;
 }
@@ -239,10 +237,12 @@ void LoopCore::arm_for(std::optional<TimePoint> deadline, TimePoint now) {
   guest->descriptor.arm(deadline, now);
 }
 
-TimePoint LoopCore::next_deadline() const noexcept {
+TimePoint LoopCore::next_deadline() noexcept {
   const bool ready = current != nullptr || !next.empty() || !main_calls.empty() || !inbox->empty() ||
                      (guest != nullptr && !guest->round.empty());
-  return ready ? TimePoint::min() : timers.next_deadline().value_or(TimePoint::max());
+  if (ready) return TimePoint::min();
+  if (timers.any_unsettled()) read_clock();
+  return timers.next_deadline().value_or(TimePoint::max());
 }
 
 std::exception_ptr LoopCore::end_guest() {

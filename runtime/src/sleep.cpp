@@ -11,8 +11,8 @@ namespace {
 /// The future of one sleep and its timer, in one block. The timer's reference counts as one of the future.
 class SleepState final : public FutureState, public TimerNode {
  public:
-  SleepState(LoopCore& core, TimePoint deadline) noexcept
-      : FutureState(core, SourceLocation()), TimerNode(core, deadline, SourceLocation()) {
+  SleepState(LoopCore& core, Duration duration) noexcept
+      : FutureState(core, SourceLocation()), TimerNode(core, duration, SourceLocation()) {
     set_kind("sleep");
     TimerNode::name = "sleep";
     FutureState::retain();
@@ -39,7 +39,7 @@ class SleepState final : public FutureState, public TimerNode {
 /// Errors    std::bad_alloc; the state is released then
 void add_timer(LoopCore& core, SleepState& state) {
   auto own = Ref<FutureState>::adopt(&state);
-  core.timers.insert(state);
+  core.add_timer(state);
   own.leak();
 }
 
@@ -50,7 +50,7 @@ COIR_RETURN_BY_JUMP void sleep_for(Duration duration) {
   if (duration <= Duration::zero()) return yield_once(task);
   LoopCore& core = task.loop();
   core.require_open("sleep()");
-  auto* state = new SleepState(core, core.clock.now() + duration);
+  auto* state = new SleepState(core, duration);
   add_timer(core, *state);
   if (core.tracer != nullptr) {
     core.trace(TraceEvent::Kind::future_created, nullptr, state, "sleep");

@@ -139,6 +139,50 @@ TEST_F(TimerQueueTest, RunInOrderWhileOthersComeAndGo) {
   EXPECT_EQ(ran, expected);
 }
 
+/// Far more than are popped one by one; some of them with equal deadlines, some cancelled, some not due.
+TEST_F(TimerQueueTest, ManyThatAreDueAtOnceRunInOrderAndLeaveTheOthers) {
+  std::mt19937 random(2026);
+  struct Armed {
+    TimePoint when;
+    int index;
+  };
+  for (const int later : {0, 500, 6000}) {  // none, few, most
+    SCOPED_TRACE(later);
+    std::vector<Armed> expected;
+    std::vector<Armed> ran;
+    std::vector<TimerHandle> handles;
+    const TimePoint base = clock.now();
+    for (int i = 0; i < 8000; ++i) {
+      const auto delay = std::chrono::milliseconds(1 + (i < later ? 2000 : 0) + random() % 700);
+      expected.push_back({base + delay, i});
+      handles.push_back(loop().call_at(base + delay, [&, i] { ran.push_back({loop().time(), i}); }));
+    }
+    for (std::size_t i = 0; i < handles.size(); ++i) {
+      if (random() % 5 == 0) handles[i].cancel();
+    }
+    std::erase_if(expected, [&](const Armed& armed) { return handles[static_cast<std::size_t>(armed.index)].cancelled(); });
+    std::stable_sort(expected.begin(), expected.end(), [](const Armed& a, const Armed& b) { return a.when < b.when; });
+    const auto indexes = [](const std::vector<Armed>& of) {
+      std::vector<int> all;
+      for (const Armed& armed : of) all.push_back(armed.index);
+      return all;
+    };
+    clock.advance(1s);  // all but the later ones are due in one turn
+    loop().run_until_complete([] { sleep(0s); });
+    ASSERT_FALSE(ran.empty());
+    EXPECT_EQ(ran.front().when, ran.back().when);
+    EXPECT_EQ(ran.size(), std::count_if(expected.begin(), expected.end(),
+                                        [&](const Armed& armed) { return armed.when <= base + 1s; }));
+    EXPECT_EQ(loop().stats().timers, expected.size() - ran.size());
+    for (std::size_t i = ran.size(); i < expected.size(); i += 3) {  // places in the heap that was made anew are right
+      handles[static_cast<std::size_t>(expected[i].index)].cancel();
+    }
+    std::erase_if(expected, [&](const Armed& armed) { return handles[static_cast<std::size_t>(armed.index)].cancelled(); });
+    run_ready();
+    EXPECT_EQ(indexes(ran), indexes(expected));
+  }
+}
+
 TEST_F(TimerQueueTest, TimersArmedByATimerWithAPassedDeadlineRunInTheNextTurn) {
   std::vector<std::uint64_t> turns;
   loop().call_later(1s, [&] {

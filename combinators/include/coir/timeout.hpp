@@ -15,8 +15,9 @@ namespace coir {
 
 class Timeout;
 namespace detail {
-template <class F>
-decltype(auto) run_with_timeout(std::optional<TimePoint> when, F&& fn);
+/// `deadline`: a Duration from now on, or a moment, or none.
+template <class Deadline, class F>
+decltype(auto) run_with_timeout(Deadline deadline, F&& fn);
 }
 
 /// The deadline of one timeout() block, inside of it.
@@ -33,7 +34,7 @@ class COIR_EXPORT Timeout {
   Timeout& operator=(const Timeout&) = delete;
 
   /// The deadline; none: never.
-  std::optional<TimePoint> when() const noexcept { return when_; }
+  std::optional<TimePoint> when() const noexcept { return delayed_ ? std::optional(delayed_.when()) : when_; }
   /// Moves the deadline; one that has passed expires in the next turn, none disarms.
   /// Errors    InvalidStateError once it is expiring: there is no way back
   void reschedule(std::optional<TimePoint> when);
@@ -42,27 +43,30 @@ class COIR_EXPORT Timeout {
 
  private:
   enum class State { entered, expiring, expired, exited };
-  template <class F>
-  friend decltype(auto) detail::run_with_timeout(std::optional<TimePoint> when, F&& fn);
+  template <class Deadline, class F>
+  friend decltype(auto) detail::run_with_timeout(Deadline deadline, F&& fn);
 
   explicit Timeout(std::optional<TimePoint> when);
+  explicit Timeout(Duration delay);
   ~Timeout();
   /// Leaves the block. True: a CancelledError that is leaving it is this deadline's.
   bool leave() noexcept;
   void on_deadline();
+  void disarm();
 
   AnyTask task_;
-  std::optional<TimePoint> when_;
-  Handle handle_;               // of on_deadline; empty when disarmed
+  std::optional<TimePoint> when_;  // unless `delayed_` knows
+  TimerHandle delayed_;            // of on_deadline, if it was set by a delay: nobody reads the clock until somebody asks
+  Handle handle_;                  // of on_deadline otherwise; empty when disarmed
   int cancelling_at_entry_;
   State state_ = State::entered;
 };
 
 namespace detail {
 
-template <class F>
-decltype(auto) run_with_timeout(std::optional<TimePoint> when, F&& fn) {
-  Timeout scope(when);
+template <class Deadline, class F>
+decltype(auto) run_with_timeout(Deadline deadline, F&& fn) {
+  Timeout scope(deadline);
   const auto call = [&]() -> decltype(auto) {
     if constexpr (std::is_invocable_v<F, Timeout&>) {
       return std::invoke(std::forward<F>(fn), scope);
@@ -107,7 +111,7 @@ decltype(auto) run_with_timeout(std::optional<TimePoint> when, F&& fn) {
 template <class Rep, class Period, class F>
 decltype(auto) timeout(std::chrono::duration<Rep, Period> delay, F&& fn) {
   detail::require_task("timeout()");
-  return detail::run_with_timeout(get_running_loop().time() + to_duration(delay), std::forward<F>(fn));
+  return detail::run_with_timeout(to_duration(delay), std::forward<F>(fn));
 }
 template <class F>
 decltype(auto) timeout_at(std::optional<TimePoint> when, F&& fn) {

@@ -4,7 +4,7 @@
 
 #include <chrono>
 #include <cmath>
-#include <limits>
+#include <ratio>
 #include <stdexcept>
 #include <type_traits>
 
@@ -41,10 +41,16 @@ constexpr Duration to_duration(std::chrono::duration<Rep, Period> duration) {
   if constexpr (std::chrono::treat_as_floating_point_v<Rep>) {
     if (std::isnan(duration.count())) throw std::invalid_argument("a duration must be a number, not NaN");
   }
+  // Half of the range, so that adding a deadline to a time point cannot overflow.
+  constexpr Duration most(Duration::max() / 2);
+  if constexpr (std::is_same_v<Rep, Duration::rep> && std::ratio_greater_equal_v<Period, Duration::period>) {
+    // What callers mostly have, without floating point.
+    constexpr auto limit = std::chrono::duration_cast<std::chrono::duration<Rep, Period>>(most);
+    return duration > limit ? most : duration < -limit ? -most : Duration(duration);
+  }
   using Wide = std::chrono::duration<long double, Duration::period>;
   const Wide wide = std::chrono::duration_cast<Wide>(duration);
-  // Half of the range, so that adding a deadline to a time point cannot overflow.
-  constexpr auto limit = Wide(std::numeric_limits<Duration::rep>::max() / 2);
+  constexpr auto limit = Wide(most);
   if (wide >= limit) return std::chrono::duration_cast<Duration>(limit);
   if (wide <= -limit) return std::chrono::duration_cast<Duration>(-limit);
   if constexpr (std::chrono::treat_as_floating_point_v<Rep>) {

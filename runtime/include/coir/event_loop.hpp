@@ -121,7 +121,7 @@ class COIR_EXPORT EventLoop {
   void close();
   bool is_running() const noexcept;
   bool is_closed() const noexcept;
-  /// The loop's clock.
+  /// The loop's clock. Delays that were given before count from this moment at the latest.
   TimePoint time() const;
 
   /// Runs fn() in the next turn, after everything that is ready already. Any callable, move-only too; an exception
@@ -138,16 +138,18 @@ class COIR_EXPORT EventLoop {
     return schedule_threadsafe(detail::make_callback(std::forward<Fn>(fn), where), name);
   }
   /// Runs fn() once, `delay` from now; a delay of zero or less is due in the next turn. Equal deadlines run in the
-  /// order of these calls. Errors: std::invalid_argument for NaN. Cost: one allocation, O(log n).
+  /// order of these calls. On the real clock "now" is when the loop next looks at it, which is at the end of the turn, or
+  /// at time() or when(): never too early, and one reading for all timers of a turn. For a period without drift: call_at().
+  /// Errors: std::invalid_argument for NaN. Cost: one allocation, O(log n); constant if cancelled in the same turn.
   template <class Rep, class Period, class Fn>
   TimerHandle call_later(std::chrono::duration<Rep, Period> delay, Fn&& fn, const char* name = nullptr,
                          SourceLocation where = SourceLocation::current()) {
-    return call_at(time() + to_duration(delay), std::forward<Fn>(fn), name, where);
+    return schedule_timer(detail::make_timer(*core_, std::forward<Fn>(fn), to_duration(delay), where), name);
   }
   template <class Fn>
   TimerHandle call_at(TimePoint when, Fn&& fn, const char* name = nullptr,
                       SourceLocation where = SourceLocation::current()) {
-    return schedule_at(detail::make_timer(*core_, std::forward<Fn>(fn), when, where), name);
+    return schedule_timer(detail::make_timer(*core_, std::forward<Fn>(fn), when, where), name);
   }
 
   /// A pending future of this loop. Cost: one allocation.
@@ -287,7 +289,7 @@ class COIR_EXPORT EventLoop {
   friend class detail::LoopCore;
   Handle schedule_soon(detail::HandleNode* node, const char* name);
   Handle schedule_threadsafe(detail::HandleNode* node, const char* name);
-  TimerHandle schedule_at(detail::TimerNode* node, const char* name);
+  TimerHandle schedule_timer(detail::TimerNode* node, const char* name);
   void watch(int fd, bool writer, detail::HandleNode* node, const char* name);
   void handle_signal(int sig, detail::HandleNode* node, const char* name);
   void set_hook(detail::HandleNode& node, const char* name, const char* call);

@@ -40,7 +40,7 @@ class COIR_EXPORT TimerHandle : public Handle {
   explicit TimerHandle(detail::Ref<detail::TimerNode> node) noexcept
       : Handle(detail::Ref<detail::HandleNode>(std::move(node))) {}
   /// The deadline in the loop's time.
-  TimePoint when() const noexcept { return static_cast<const detail::TimerNode&>(*node_).when; }
+  TimePoint when() const noexcept;
 };
 
 }  // namespace coir

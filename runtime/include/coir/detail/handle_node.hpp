@@ -78,10 +78,14 @@ class COIR_EXPORT TimerNode : public HandleNode {
  public:
   TimerNode(LoopCore& owner, TimePoint deadline, SourceLocation created_at) noexcept
       : HandleNode(Role::callback, created_at), loop(&owner), when(deadline) {}
-  LoopCore* const loop;  // valid while `timed`
-  const TimePoint when;
+  /// Due `delay` behind a moment that is not known yet: see TimerQueue Q3.
+  TimerNode(LoopCore& owner, Duration delay, SourceLocation created_at) noexcept
+      : HandleNode(Role::callback, created_at), loop(&owner), when(delay), unsettled(true) {}
+  LoopCore* const loop;        // valid while `timed`
+  TimePoint when;              // while unsettled: the delay, as if from the clock's epoch
   std::uint64_t sequence = 0;  // orders equal deadlines; valid while `timed`
-  std::size_t position = 0;    // in the heap; valid while `timed`
+  std::size_t position = 0;    // in the heap; valid while `timed` and settled
+  bool unsettled = false;
 
  protected:
   ~TimerNode() = default;
@@ -138,8 +142,9 @@ PrepareNode* make_prepare(Fn&& fn, SourceLocation where) {
   return new CallbackNode<PrepareNode, std::decay_t<Fn>>(std::forward<Fn>(fn), HandleNode::Role::callback, where);
 }
 
-template <class Fn>
-TimerNode* make_timer(LoopCore& loop, Fn&& fn, TimePoint when, SourceLocation where) {
+/// `when`: a TimePoint, or a Duration from now on.
+template <class Fn, class When>
+TimerNode* make_timer(LoopCore& loop, Fn&& fn, When when, SourceLocation where) {
   static_assert(std::is_invocable_v<std::decay_t<Fn>&>, "a callback is called without arguments: wrap it in a lambda");
   return new CallbackNode<TimerNode, std::decay_t<Fn>>(std::forward<Fn>(fn), loop, when, where);
 }
