@@ -69,6 +69,7 @@ WORKLOADS = [
     workload("timer_cancel", "timers", "ns", Target("r", 2),
              Target("self", 2, "timer_cancel_empty", text="empty"), million=True),
     workload("timer_cancel_empty", "timers", "ns"),
+    workload("timer_timeout", "timers", "ns", million=True, peers=False),
     workload("timer_pop", "timers", "ns", Target("floor", 1.3), million=True, busy=False),
     workload("cancel_1", "cancel", "ns", Target("floor", 1.15)),
     workload("cancel_10", "cancel", "ns", Target("floor", 1.15)),

@@ -236,11 +236,14 @@ Figure timer_insert() {
     }
     for (auto& timer : earlier) timer.cancel();
     earlier.clear();
-    return race::ns_each(count, [&] { set_timers(count, random); });
+    return race::ns_each(count, [&] {
+      set_timers(count, random);
+      race::keep(coir::get_running_loop().time());  // until then none of them is in the heap
+    });
   });
 }
 
-/// The life of most timeouts: amid the others.
+/// Of something that turns out not to wait.
 Figure timer_cancel(std::size_t others) {
   constexpr std::size_t count = 100'000;
   constexpr std::size_t batch = 100;
@@ -257,6 +260,24 @@ Figure timer_cancel(std::size_t others) {
   });
 }
 
+/// The life of most timeouts, amid the others: a turn passes before it is cancelled, so that it has been in the heap.
+Figure timer_timeout() {
+  constexpr std::size_t count = 100'000;
+  return in_loop([] {
+    race::Random random;
+    set_timers(million, random);
+    auto& loop = coir::get_running_loop();
+    std::vector<coir::TimerHandle> timers(100);
+    return race::ns_each(count, [&] {
+      for (std::size_t i = 0; i < count / timers.size(); ++i) {
+        for (auto& timer : timers) timer = loop.call_later(1h + random.below(1h), [] {});
+        coir::sleep(0s);
+        for (auto& timer : timers) timer.cancel();
+      }
+    });
+  });
+}
+
 /// All are due when the first turn begins after they have been set.
 Figure timer_pop() {
   return in_loop([] {
@@ -264,7 +285,7 @@ Figure timer_pop() {
     race::Random random;
     std::size_t fired = 0;
     auto all = loop.create_future<void>();
-    const coir::TimePoint base = loop.time() + 1s;
+    const coir::TimePoint base = loop.time() + 3s;
     for (std::size_t i = 0; i < million; ++i) {
       loop.call_at(base + random.below(1ms), [&] {
         if (++fired == million) all.set_result();
@@ -431,6 +452,7 @@ int main(int argc, char** argv) {
                     {"timer_insert", "ns", timer_insert},
                     {"timer_cancel", "ns", [] { return timer_cancel(million); }},
                     {"timer_cancel_empty", "ns", [] { return timer_cancel(0); }},
+                    {"timer_timeout", "ns", timer_timeout},
                     {"timer_pop", "ns", timer_pop},
                     {"skynet", "s", [] { return skynet_1m(true); }},
                     {"skynet_fifo", "s", [] { return skynet_1m(false); }},

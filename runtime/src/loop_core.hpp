@@ -127,6 +127,9 @@ class LoopCore : public LoopCount {
   }
   void trace(TraceEvent::Kind kind, FutureState* task, FutureState* future = nullptr, const char* name = "");
 
+  void drop_thrown_body(TaskState& task) noexcept;
+  void end_body(TaskState& task) noexcept;
+
   /// Called on a task's fiber that has suspended the task: returns when the task is switched to again.
   [[gnu::always_inline]] void leave_task() noexcept {
     fibers::Fiber& to = pick_next();
@@ -214,8 +217,6 @@ class LoopCore : public LoopCount {
   void run_watched(HandleNode& node);
   void watch_duration(HandleNode& node, TimePoint began);
   void execute(TaskState& task) noexcept;
-  void drop_thrown_body(TaskState& task) noexcept;
-  void end_body(TaskState& task) noexcept;
   void enter_hooks(const TaskState& task) noexcept;
   void leave_hooks(const TaskState& task) noexcept;
   void end_hooks(const TaskState& task) noexcept;

@@ -82,32 +82,27 @@ void LoopCore::drop_thrown_body(TaskState& task) noexcept {
   --pool.exception_state->uncaught;
 }
 
-[[gnu::always_inline]] inline void LoopCore::execute(TaskState& task) noexcept {
-  const auto leave_loop = [this, &task] {
-    drop_thrown_body(task);
-    leaving = std::current_exception();
-    update_host_only();
-    end_body(task);
-    task.finish(leaving);
-  };
-  bool returned = false;
-  try {
-    task.run_body();
-    returned = true;
-  } catch (const CancelledError& error) {
-    drop_thrown_body(task);
-    end_body(task);
-    task.take_cancelled(error.message());
-  } catch (const KeyboardInterrupt&) {
-    leave_loop();
-  } catch (const SystemExit&) {
-    leave_loop();
-  } catch (...) {
-    drop_thrown_body(task);
-    end_body(task);
-    task.finish(std::current_exception());
+void TaskState::end_by_throw(const BaseException* error) noexcept {
+  LoopCore& core = loop();
+  core.drop_thrown_body(*this);
+  if (const auto* cancelled = dynamic_cast<const CancelledError*>(error)) {
+    core.end_body(*this);
+    take_cancelled(cancelled->message());
+    return;
   }
-  if (returned) [[likely]] {
+  const bool leaves_loop =
+      dynamic_cast<const KeyboardInterrupt*>(error) != nullptr || dynamic_cast<const SystemExit*>(error) != nullptr;
+  const std::exception_ptr exception = std::current_exception();
+  if (leaves_loop) {
+    core.leaving = exception;
+    core.update_host_only();
+  }
+  core.end_body(*this);
+  finish(exception);
+}
+
+[[gnu::always_inline]] inline void LoopCore::execute(TaskState& task) noexcept {
+  if (!task.run_body()) [[likely]] {
     const bool cancelled = task.must_cancel_;  // in its last stretch: the result is lost, as in asyncio
     end_body(task);
     if (cancelled) [[unlikely]] {
