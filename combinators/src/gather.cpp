@@ -22,6 +22,7 @@ struct GatherLink::Callback final : HandleNode {
       if (link.over) child.mark_retrieved();
       return;
     }
+    if (link.gather->counts_down_for(child)) return;
     const Ref<FutureState> keep(link.gather);
     link.gather->child_done(child, true);
     if (keep->done()) link.kept = {};
@@ -91,6 +92,9 @@ GatherFuture::~GatherFuture() {
 
 void GatherFuture::begin() {
   trace_created();
+  left_ = link_->registered();
+  if (left_ == children_.size() && left_ != 0) return;  // none was done, none was given twice
+  left_ = 0;
   for (std::size_t i = 0; i < children_.size(); ++i) left_ += children_[i].done() || link_->registered(i) ? 1 : 0;
   if (left_ == 0) return collect(nullptr);
   for (const AnyFuture& child : children_) {

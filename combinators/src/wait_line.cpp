@@ -15,7 +15,7 @@ WaitLineState::WaitLineState(LoopCore& loop, const WaitLine& line)
 }
 
 inline Ref<WaitLineState> WaitLineState::make(LoopCore& loop, const WaitLine& line) {
-  FutureState* const spare = spare_of(loop).take();
+  FutureState* const spare = LoopHead::of(loop).take();
   if (spare == nullptr) return Ref<WaitLineState>::adopt(new WaitLineState(loop, line));
   auto* const state = static_cast<WaitLineState*>(spare);  // nobody else keeps any
   state->renew(line.kind(), line.where());
@@ -25,7 +25,7 @@ inline Ref<WaitLineState> WaitLineState::make(LoopCore& loop, const WaitLine& li
 
 inline void WaitLineState::retire(Ref<WaitLineState> state) noexcept {
   state->forget_line();
-  if (state->renewable() && spare_of(state->loop()).keep(*state)) state.leak();
+  if (state->renewable() && LoopHead::of(state->loop()).keep(*state)) state.leak();
 }
 
 void WaitLineState::each_awaited(const AwaitedVisitor& visit) const {

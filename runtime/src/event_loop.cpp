@@ -235,11 +235,6 @@ void EventLoop::set_tracer(Tracer* tracer) noexcept {
   core_->update_host_only();
 }
 
-EventLoop& get_running_loop() {
-  detail::LoopCore& core = detail::require_running_loop("get_running_loop()");
-  return *core.owner;
-}
-
 EventLoop& get_event_loop() {
   if (detail::running_loop != nullptr) return *detail::running_loop->owner;
   if (set_loop != nullptr) return *set_loop;

@@ -10,9 +10,9 @@
 namespace coir {
 namespace detail {
 
-static_assert(std::is_base_of_v<LoopCount, LoopCore> && !std::is_polymorphic_v<LoopCore>, "see FutureState::count()");
+static_assert(std::is_base_of_v<LoopHead, LoopCore> && !std::is_polymorphic_v<LoopCore>, "see FutureState::head()");
 
-void LoopCount::delete_loop(LoopCount& loop) noexcept { static_cast<LoopCore&>(loop).destroy(); }
+void LoopHead::delete_loop(LoopHead& loop) noexcept { static_cast<LoopCore&>(loop).destroy(); }
 
 void FutureState::drop_callbacks() noexcept {
   while (HandleNode* node = first_) remove_callback(*node);

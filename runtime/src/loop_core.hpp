@@ -29,9 +29,6 @@ namespace coir::detail {
 
 class CLoop;
 
-/// The loop that runs on this thread; null if none.
-extern COIR_TLS LoopCore* running_loop;
-
 /// Everything that an EventLoop is, kept alive by its futures so that a handle may outlive the loop.
 ///
 ///     current   handles of this turn, not run yet      |  a node is in at most one of these
@@ -50,10 +47,10 @@ extern COIR_TLS LoopCore* running_loop;
 ///     meanwhile.
 /// C4  host_asleep is set only while a host watches backend_fd() and has not been told of what became ready since:
 ///     whoever changes what the loop waits for has to touch() it.
-class LoopCore : public LoopCount {
+class LoopCore : public LoopHead {
  public:
   LoopCore(EventLoop& of, const LoopOptions& options);
-  void destroy() noexcept { delete this; }  // for LoopCount, when nobody is left
+  void destroy() noexcept { delete this; }  // for LoopHead, when nobody is left
 
   void run_forever();
   /// Errors    UsageError (loop_is_closed, loop_is_running) if run_forever() would refuse
@@ -95,7 +92,14 @@ class LoopCore : public LoopCount {
   /// Calls the exception handler, in the context of `of` if given (L16).
   void report(const ExceptionContext& context, ContextSlot* of = nullptr) noexcept;
   void default_report(const ExceptionContext& context) noexcept;
-  void add_task(TaskState& task) noexcept;
+  void add_task(TaskState& task) noexcept {
+    task.FutureState::retain();  // T3
+    task.older_ = newest_task;
+    task.newer_ = nullptr;
+    (newest_task != nullptr ? newest_task->newer_ : oldest_task) = &task;
+    newest_task = &task;
+    ++task_count;
+  }
   void remove_task(TaskState& task) noexcept;
   void add_job(Job& job) noexcept;
   std::vector<AnyTask> tasks() const;
@@ -138,7 +142,6 @@ class LoopCore : public LoopCount {
   /// Assignment of every fiber: runs a task, then whichever tasks not begun come next, then names where to go on.
   static fibers::Fiber& run_tasks(void* first_task) noexcept;
 
-  EventLoop* owner;  // null once the EventLoop is destroyed
   HandleNode* current = nullptr;  // C1; oldest first, linked by `next`
   NodeQueue next;
   bool host_asleep = false;    // C4
@@ -198,6 +201,7 @@ class LoopCore : public LoopCount {
   bool may_wait_for_ever() const noexcept;
   void shuffle_steps();
   void collect();
+  HandleNode* take_current() noexcept;
   void run_current();
   bool serve_from_fiber() noexcept;
   void serve() noexcept;

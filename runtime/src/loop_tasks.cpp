@@ -132,15 +132,6 @@ COIR_RETURN_BY_JUMP fibers::Fiber& LoopCore::run_tasks(void* first_task) noexcep
   }
 }
 
-void LoopCore::add_task(TaskState& task) noexcept {
-  task.FutureState::retain();  // T3
-  task.older_ = newest_task;
-  task.newer_ = nullptr;
-  (newest_task != nullptr ? newest_task->newer_ : oldest_task) = &task;
-  newest_task = &task;
-  ++task_count;
-}
-
 void LoopCore::remove_task(TaskState& task) noexcept {
   (task.older_ != nullptr ? task.older_->newer_ : oldest_task) = task.newer_;
   (task.newer_ != nullptr ? task.newer_->older_ : newest_task) = task.older_;

@@ -233,7 +233,11 @@ TaskState& require_task(const char* call) {
 }
 
 LoopCore& require_running_loop(const char* call) {
-  if (running_loop != nullptr) return *running_loop;
+  if (running_loop == nullptr) throw_no_running_loop(call);
+  return *running_loop;
+}
+
+void throw_no_running_loop(const char* call) {
   throw UsageError(UsageError::Reason::no_running_loop,
                    std::string(call) + ": no running event loop on this thread. Start one with coir::run(fn), or call "
                                        "the method of an EventLoop that you hold.");

@@ -13,6 +13,7 @@
 #include <coir/clock.hpp>
 #include <coir/detail/export.hpp>
 #include <coir/detail/handle_node.hpp>
+#include <coir/detail/loop_head.hpp>
 #include <coir/executor.hpp>
 #include <coir/fibers/fiber.hpp>
 #include <coir/handle.hpp>
@@ -308,7 +309,10 @@ class COIR_EXPORT EventLoop {
 
 /// The loop that runs on this thread, in a task or a callback of it.
 /// Errors    UsageError (no_running_loop)
-COIR_EXPORT EventLoop& get_running_loop();
+inline EventLoop& get_running_loop() {
+  if (detail::running_loop == nullptr) [[unlikely]] detail::throw_no_running_loop("get_running_loop()");
+  return *detail::LoopHead::of(*detail::running_loop).owner;
+}
 /// The running loop, else the one set by set_event_loop().
 /// Errors    UsageError (no_running_loop) if there is neither
 COIR_EXPORT EventLoop& get_event_loop();

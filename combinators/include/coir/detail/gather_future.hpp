@@ -29,6 +29,8 @@ class COIR_EXPORT GatherLink {
   static Ref<GatherLink> create(const std::vector<AnyFuture>& children);
   void retain() noexcept { ++refs_; }
   void release() noexcept;
+  /// How many were. Only before the first of them has reported.
+  std::size_t registered() const noexcept { return refs_ - 1; }
   /// Whether the child at this index was pending, and given here for the first time.
   bool registered(std::size_t index) const noexcept;
 
@@ -56,6 +58,12 @@ class COIR_EXPORT GatherFuture : public FutureState {
   /// Counts the children that were done from the start.
   void begin();
   void child_done(FutureState& child, bool in_callback);
+  /// The same for one that has a value and is not the last, where counting is all there is to do. False: it is not one.
+  bool counts_down_for(const FutureState& child) noexcept {
+    if (left_ <= 1 || done() || child.cancelled() || child.failed()) return false;
+    --left_;
+    return true;
+  }
   bool cancel(std::string message) override;
   void each_awaited(const AwaitedVisitor& visit) const override;
 

@@ -14,7 +14,7 @@ class WaitLine;
 
 /// The future that a task in line awaits. Knows its line, so that a deadlock report can go on to who holds the object.
 ///
-/// A loop keeps one that has done its duty for the next wait (LoopCount): tasks that take turns, as those at the two
+/// A loop keeps one that has done its duty for the next wait (LoopHead): tasks that take turns, as those at the two
 /// ends of a queue do, make no future for each wait.
 class COIR_EXPORT WaitLineState final : public ValueState<FutureState, void> {
  public:

@@ -15,6 +15,7 @@
 
 #include <coir/detail/export.hpp>
 #include <coir/detail/handle_node.hpp>
+#include <coir/detail/loop_head.hpp>
 #include <coir/detail/recycler.hpp>
 #include <coir/detail/ref.hpp>
 #include <coir/source_location.hpp>
@@ -26,29 +27,6 @@ class LoopCore;
 class TaskState;
 
 using AwaitedVisitor = std::function<void(const FutureState&)>;
-
-/// The part of a LoopCore, its first one, that inline code needs: how many futures and EventLoops keep it alive, and one
-/// future that is kept for its next use until the loop closes.
-class LoopCount {
- public:
-  /// Null: there is none.
-  FutureState* take() noexcept { return std::exchange(spare_, nullptr); }
-  /// Takes over a reference, unless there is one already.
-  bool keep(FutureState& future) noexcept {
-    if (spare_ != nullptr) return false;
-    spare_ = &future;
-    return true;
-  }
-  void retain() noexcept { ++refs_; }
-  void release() noexcept {
-    if (--refs_ == 0) [[unlikely]] delete_loop(*this);
-  }
-
- private:
-  COIR_EXPORT static void delete_loop(LoopCount& loop) noexcept;
-  FutureState* spare_ = nullptr;
-  std::uint32_t refs_ = 1;
-};
 
 /// The untyped half of a future: state, callbacks, failure.
 ///
@@ -68,7 +46,7 @@ class COIR_EXPORT FutureState : public Recycled {
  public:
   enum class State : std::uint8_t { pending, cancelled, finished };
 
-  FutureState(LoopCore& loop, SourceLocation where) noexcept : loop_(&loop), where_(where) { count().retain(); }
+  FutureState(LoopCore& loop, SourceLocation where) noexcept : loop_(&loop), where_(where) { head().retain(); }
   FutureState(const FutureState&) = delete;
   FutureState& operator=(const FutureState&) = delete;
 
@@ -151,11 +129,9 @@ class COIR_EXPORT FutureState : public Recycled {
     kind_ = kind;
     where_ = where;
   }
-  static LoopCount& spare_of(LoopCore& loop) noexcept { return reinterpret_cast<LoopCount&>(loop); }
-
   virtual ~FutureState() {
     if (first_ != nullptr) [[unlikely]] drop_callbacks();
-    count().release();
+    head().release();
   }
   /// The last handle went while callbacks are listed. True: what will complete this future anyway has taken a reference,
   /// so that they run. Without an override they go with the future, which nobody can complete any more.
@@ -174,7 +150,7 @@ class COIR_EXPORT FutureState : public Recycled {
   friend struct DebugLayout;
   template <class T>
   friend struct ValueAccess;
-  LoopCount& count() const noexcept { return *reinterpret_cast<LoopCount*>(loop_); }
+  LoopHead& head() const noexcept { return LoopHead::of(*loop_); }
   void schedule_callback(HandleNode& node) noexcept;
   void drop_callbacks() noexcept;
   [[noreturn]] void throw_no_value();
