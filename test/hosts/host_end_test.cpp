@@ -2,6 +2,8 @@
 // Every host: who ends first, and what becomes of the tasks.
 #include "host_test.hpp"
 
+#include <cstdlib>
+
 namespace coir::test {
 namespace {
 
@@ -95,6 +97,25 @@ TEST_P(HostEnds, NobodyRunsTheHostAndStillNothingIsLost) {
   host->drop();
   EXPECT_TRUE(task.cancelled());
   EXPECT_EQ(events, Trace{});
+}
+
+[[noreturn]] void exit_in_a_task(const HostFactory& factory) {
+  static EventLoop loop;
+  static const auto driver = factory.make();
+  driver->attach(loop);
+  auto task = loop.create_task([] {
+    sleep(1ms);
+    std::exit(7);
+  });
+  driver->run();
+  std::exit(8);
+}
+
+using HostEndsDeathTest = HostEnds;
+INSTANTIATE_TEST_SUITE_P(, HostEndsDeathTest, ::testing::ValuesIn(host_factories()), name_of_host);
+
+TEST_P(HostEndsDeathTest, ExitInATaskEndsTheProgram) {
+  EXPECT_EXIT(exit_in_a_task(GetParam()), ::testing::ExitedWithCode(7), "");
 }
 
 }  // namespace

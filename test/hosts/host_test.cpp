@@ -47,6 +47,20 @@ TEST_P(Hosts, ABusyLoopDoesNotStarveTheHost) {
   });
 }
 
+TEST_P(Hosts, ABusyHostDoesNotStarveTheLoop) {  // contract 3: at the priority of the host's events
+  int ready = 0;  // so many times in a row
+  auto task = loop->create_task([] {
+    for (int i = 0; i < 20; ++i) sleep(0s);
+  });
+  const std::function<void()> again = [&] {
+    if (task.done() || ++ready == 100'000) return host->quit();
+    host->call_later(0, again);
+  };
+  again();
+  host->run();
+  EXPECT_TRUE(task.done());
+}
+
 TEST_P(Hosts, TimersFireWithinAMillisecondOfTheHostsGranularity) {
   run_task([&] {
     int in_time = 0;
