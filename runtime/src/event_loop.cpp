@@ -54,8 +54,8 @@ EventLoop::~EventLoop() {
 
 // Not inlined: GCC would take the pair for a mismatch.
 [[gnu::noinline]] void* EventLoop::operator new(std::size_t bytes) { return ::operator new(bytes); }
-[[gnu::noinline]] void EventLoop::operator delete(void* memory, std::size_t bytes) noexcept {
-  if (!left_running) ::operator delete(memory, bytes);
+[[gnu::noinline]] void EventLoop::operator delete(void* memory, std::size_t) noexcept {
+  if (!left_running) ::operator delete(memory);
 }
 
 void EventLoop::check(const char* call) const { core_->require_open(call); }
