@@ -133,7 +133,8 @@ TEST_F(GuestLogTest, InDebugModeNestedPumpsAreToldOf) {  // 1.4
   std::function<void()> nest = [&] {
     if (++depth == 10) return;
     loop().call_soon(nest);
-    for (const int before = depth; depth == before;) pump();
+    const int before = depth;
+    while (depth == before) pump();
   };
   loop().call_soon(nest);
   pump();

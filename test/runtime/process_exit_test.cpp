@@ -9,6 +9,14 @@
 #include <memory>
 #include <thread>
 
+namespace {
+bool exits_in_a_task = false;
+}
+#if defined(__SANITIZE_ADDRESS__)
+/// At an exit() on a task's stack LeakSanitizer does not look at the thread's own, and calls lost what only that holds.
+extern "C" int __lsan_is_turned_off() { return exits_in_a_task ? 1 : 0; }
+#endif
+
 namespace coir::test {
 namespace {
 
@@ -37,6 +45,7 @@ void run_elsewhere(EventLoop& loop) {
 template <class Fn>
 void expect_exit(Fn fn) {
   const ChildResult child = in_child([&] {
+    exits_in_a_task = true;
     fn();
     return 0;
   });
