@@ -53,8 +53,10 @@ TEST_P(Hosts, ABusyHostDoesNotStarveTheLoop) {  // contract 3: at the priority o
     for (int i = 0; i < 20; ++i) sleep(0s);
   });
   const std::function<void()> again = [&] {
-    if (task.done() || ++ready == 100'000) return host->quit();
-    host->call_later(0, again);
+    if (task.done() || ++ready == 500) return host->quit();
+    // Due when this returns. Not 0: libuv and libevent would run it before they look at descriptors, for ever.
+    host->call_later(1, again);
+    for (const TimePoint begun = loop->time(); loop->time() - begun < 2ms;) continue;
   };
   again();
   host->run();
