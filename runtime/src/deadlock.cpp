@@ -41,16 +41,17 @@ class CycleSearch {
 
 }  // namespace
 
+std::string describe_wait(const TaskState& task) {
+  if (task.waiting_on() == nullptr) return "nothing";
+  std::string text = describe(*task.waiting_on());
+  task.waiting_on()->each_awaited([&](const FutureState& next) { text += ", that is for " + describe(next); });
+  return text;
+}
+
 std::string describe_deadlock(const LoopCore& core) {
   std::string text = "deadlock: every task waits, and no timer, descriptor or thread is left that could wake one";
   for (const TaskState* task = core.oldest_task; task != nullptr; task = task->newer()) {
-    text += "\n  " + describe(static_cast<const FutureState&>(*task)) + " waits on ";
-    if (task->waiting_on() == nullptr) {
-      text += "nothing";
-      continue;
-    }
-    text += describe(*task->waiting_on());
-    task->waiting_on()->each_awaited([&](const FutureState& next) { text += ", that is for " + describe(next); });
+    text += "\n  " + describe(static_cast<const FutureState&>(*task)) + " waits on " + describe_wait(*task);
   }
   text += BridgeLists::describe(core);
   CycleSearch search;

@@ -7,6 +7,7 @@
 #include <coir/await.hpp>
 
 #include "loop_core.hpp"
+#include "process_exit.hpp"
 #include "signals.hpp"
 #include "stop_when_done.hpp"
 
@@ -18,8 +19,8 @@ namespace {
 
 COIR_TLS EventLoop* set_loop = nullptr;
 
-// Loops that were destroyed with suspended tasks. They are leaked on purpose (P5); this keeps them reachable, so that a
-// leak checker reports what the user lost and not this.
+// Loops that were destroyed with suspended tasks, or by exit() while they ran. They are leaked on purpose (P5); this
+// keeps them reachable, so that a leak checker reports what the user lost and not this.
 std::atomic<std::size_t> abandoned_count{0};
 LoopCore* abandoned[64];
 
@@ -28,20 +29,33 @@ void abandon(LoopCore& core) noexcept {
   if (index < std::size(abandoned)) abandoned[index] = &core;
 }
 
-}  // namespace
+std::atomic<bool> left_running{false};  // some loop, by exit()
 
-void EventLoop::Release::operator()(LoopCore* core) const noexcept { core->release(); }
+}  // namespace
 
 EventLoop::EventLoop(const LoopOptions& options) : core_(new LoopCore(*this, options)) {
   checked_ = core_->debug;
 }
 
 EventLoop::~EventLoop() {
+  if (core_->running && detail::called_by_exit()) {
+    // Nothing is touched: another thread may be inside of the loop, and may go on with this object until the very end.
+    abandon(*core_);
+    left_running = true;
+    return;
+  }
   COIR_CHECK(!core_->running, "an EventLoop destroyed while it runs, or before it is detached from its host");
   close();
   if (core_->task_count != 0) abandon(*core_);
   core_->owner = nullptr;
   if (set_loop == this) set_loop = nullptr;
+  core_->release();
+}
+
+// Not inlined: GCC would take the pair for a mismatch.
+[[gnu::noinline]] void* EventLoop::operator new(std::size_t bytes) { return ::operator new(bytes); }
+[[gnu::noinline]] void EventLoop::operator delete(void* memory, std::size_t) noexcept {
+  if (!left_running) ::operator delete(memory);
 }
 
 void EventLoop::check(const char* call) const { core_->require_open(call); }
@@ -51,7 +65,7 @@ void EventLoop::run_forever() { core_->run_forever(); }
 void EventLoop::require_runnable() const { core_->require_runnable(); }
 
 void EventLoop::run_until_done(const AnyFuture& future, bool own_task) {
-  if (&future.state().loop() != core_.get()) {
+  if (&future.state().loop() != core_) {
     throw UsageError(UsageError::Reason::wrong_loop,
                      "run_until_complete(): " + future.describe() + " is attached to a different loop.");
   }

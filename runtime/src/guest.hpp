@@ -52,6 +52,8 @@ struct Guest {
 
   GuestDescriptor descriptor;
   Host* host = nullptr;        // null: not attached
+  Host nobody;                 // in the place of a host that was destroyed before detach()
+  std::uint64_t turns_before = 0;  // of the loop, at attach(): the same again if no pump came
   NodeQueue round;             // handles of this tick behind LoopCore::current
   std::exception_ptr exit;     // left the loop; nothing runs until detach() has thrown it
   std::size_t pumps = 0;       // on the stack, each inside of the one before

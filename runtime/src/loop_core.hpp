@@ -123,6 +123,11 @@ class LoopCore : public LoopHead {
   void wake_host() noexcept;
   /// Ends guest mode. What left the loop in it, if anything did.
   std::exception_ptr end_guest();
+  /// ~Host(), before end_guest().
+  void lose_host() noexcept;
+  /// exit() destroys what uses this loop, while the loop runs: further out on this thread's stack, or on another thread.
+  /// It will not run on here, or cannot be told to end: it is left as it is.
+  bool left_by_exit() const noexcept;
 
   void run_callback(HandleNode& node);
   void require_open(const char* call) const {
@@ -216,6 +221,8 @@ class LoopCore : public LoopHead {
   void put_back() noexcept;
   void warn_of_loop_in_task(const TaskState* task);
   void require_guest(const char* call) const;
+  bool pump_is_due() noexcept;
+  void warn_of_no_pump() const;
   void run_step(TaskState& task);
   bool begin_on_host(TaskState& task) noexcept;
   void run_watched(HandleNode& node);

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
 // A loop as a guest: one tick at a time, on the host's stack, never blocking.
+#include <poll.h>
+
 #include <algorithm>
 #include <atomic>
 #include <utility>
 
 #include <spdlog/logger.h>
 
+#include "deadlock.hpp"
 #include "drain.hpp"
 #include "log.hpp"
 #include "loop_core.hpp"
 #include "no_await.hpp"
+#include "process_exit.hpp"
 
 namespace coir {
 namespace detail {
@@ -101,9 +105,16 @@ void LoopCore::require_guest(const char* call) const {
 
 void LoopCore::attach(Host& host) {
   require_runnable("attach()");
+  if (host.guest_ != nullptr) {
+    throw UsageError(UsageError::Reason::loop_is_running,
+                     "attach(): this Host has a guest already. A Host object belongs to one loop: make one for each, or "
+                     "detach() the other loop first.");
+  }
   backend_fd();
   start_running();
   guest->host = &host;
+  host.guest_ = this;
+  guest->turns_before = turns;
   // Callbacks run on the thread's own stack only by the host's hand: one that runs the host's loop may go on to any
   // task, also to the one whose fiber would have called it.
   guest->may_call_on_host = std::exchange(pool.may_call_on_host, false);
@@ -252,7 +263,9 @@ std::exception_ptr LoopCore::end_guest() {
                      "detach() inside pump(): a callback or task of the loop cannot take away what runs it. Call "
                      "stop(), and detach when the host has returned.");
   }
+  if (turns == guest->turns_before && pump_is_due()) warn_of_no_pump();
   Host& host = *std::exchange(guest->host, nullptr);
+  host.guest_ = nullptr;
   put_back();
   host_asleep = false;
   inbox->after_sleep();
@@ -265,6 +278,49 @@ std::exception_ptr LoopCore::end_guest() {
   stop_running();
   if (guest->held) host.hold(false);
   return std::exchange(guest->exit, nullptr);
+}
+
+/// What the descriptor says but for our own wake-up, which attach() has sent in any case.
+bool LoopCore::pump_is_due() noexcept {
+  if (next_deadline() <= clock.now()) return true;
+  if (poller.active() == 0) return false;
+  if (std::exchange(guest->signalled, false)) inbox->drain_wake_fd();
+  pollfd descriptors{poller.fd(), POLLIN, 0};
+  return ::poll(&descriptors, 1, 0) == 1;
+}
+
+void LoopCore::warn_of_no_pump() const {
+  std::size_t count = 0;
+  const TaskState* first = nullptr;
+  for (const TaskState* task = oldest_task; task != nullptr; task = task->newer()) {
+    if (task->fiber() != nullptr) continue;
+    if (count++ == 0) first = task;
+  }
+  std::string what = "nothing that was ready has run";
+  if (count != 0) {
+    what = (count == 1 ? "1 task" : std::to_string(count) + " tasks") + " never began, the first of them " +
+           describe(static_cast<const FutureState&>(*first));
+  }
+  logger()->warn("detach(): no pump() happened since attach(), so {}. Have your loop watch loop.backend_fd() for "
+                 "reading and call loop.pump() whenever it is readable; with an adapter of <coir/hosts/...> run the "
+                 "host's loop. See docs/embedding_hosts.md.", what);
+}
+
+void LoopCore::lose_host() noexcept {
+  const bool by_exit = called_by_exit();  // wrong or not, nobody is left to whom it would matter
+  if (by_exit && thread != std::this_thread::get_id()) return;  // that thread may be using it
+  guest->host = &guest->nobody;
+  if (forked || by_exit) return;
+  logger()->error("~Host(): the host of an event loop was destroyed while that is attached to it. The loop stays a "
+                  "guest, but has nobody to tell when to stay and when to stop. Declare the host before the Attachment, "
+                  "so that it outlives it: EventLoop loop; Host host; Attachment attachment(loop, host); or call "
+                  "detach() before the host goes.");
+}
+
+bool LoopCore::left_by_exit() const noexcept {
+  // Between two pumps of this thread the host is what has called exit(), and the guest can still be drained.
+  const bool here = thread == std::this_thread::get_id();
+  return running && (!here || !attached() || guest->pumps != 0) && called_by_exit();
 }
 
 }  // namespace detail
@@ -282,20 +338,27 @@ void EventLoop::attach(Host& host) { core_->attach(host); }
 void EventLoop::detach(Duration limit) {
   const std::exception_ptr exit = core_->end_guest();
   for (const AnyTask& task : detail::cancel_all_tasks(*this, "detach()", limit)) {
-    call_exception_handler({.message = "detach(): a task did not end when it was cancelled, and its time is over. It "
-                                       "stays suspended; when the loop is destroyed its stack leaks.",
-                            .subject = task.describe() + detail::names_of(task.get_stack())});
+    call_exception_handler(
+        {.message = "detach(): a task did not end when it was cancelled, and its time is over. It waits on " +
+                    detail::describe_wait(static_cast<const detail::TaskState&>(task.state())) +
+                    ". detach() runs this loop alone, not the host's: if the host has to end that wait, run the host's "
+                    "loop until the tasks have ended, and detach then (docs/embedding_hosts.md, \"Who ends first\"). "
+                    "The task stays suspended; when the loop is destroyed its stack leaks.",
+         .subject = task.describe() + detail::names_of(task.get_stack())});
   }
   if (exit != nullptr) std::rethrow_exception(exit);
 }
 
-Host::~Host() = default;
+Host::~Host() {
+  if (guest_ != nullptr) guest_->lose_host();
+}
 void Host::hold(bool) noexcept {}
 void Host::stopped() noexcept {}
 
 Attachment::Attachment(EventLoop& loop, Host& host) : loop_(loop) { loop.attach(host); }
 
 Attachment::~Attachment() {
+  if (attached_ && loop_.core().left_by_exit()) return;
   try {
     detach();
   } catch (...) {

@@ -96,6 +96,10 @@ struct Runner::Impl {
 Runner::Runner(RunOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 
 Runner::~Runner() {
+  if (impl_->loop.core().left_by_exit()) {
+    static_cast<void>(impl_.release());  // ~EventLoop() says why
+    return;
+  }
   try {
     close();
   } catch (...) {

@@ -2,6 +2,16 @@
 // Every host: who ends first, and what becomes of the tasks.
 #include "host_test.hpp"
 
+#include <cstdlib>
+
+namespace {
+bool exits_in_a_task = false;
+}
+#if defined(__SANITIZE_ADDRESS__)
+/// As in process_exit_test.cpp.
+extern "C" int __lsan_is_turned_off() { return exits_in_a_task ? 1 : 0; }
+#endif
+
 namespace coir::test {
 namespace {
 
@@ -95,6 +105,27 @@ TEST_P(HostEnds, NobodyRunsTheHostAndStillNothingIsLost) {
   host->drop();
   EXPECT_TRUE(task.cancelled());
   EXPECT_EQ(events, Trace{});
+}
+
+[[noreturn]] void exit_in_a_task(const HostFactory& factory) {
+  static EventLoop loop;
+  static const auto driver = factory.make();
+  driver->attach(loop);
+  exits_in_a_task = true;
+  auto task = loop.create_task([] {
+    sleep(1ms);
+    std::exit(7);
+  });
+  driver->run();
+  std::exit(8);
+}
+
+using HostEndsDeathTest = HostEnds;
+INSTANTIATE_TEST_SUITE_P(, HostEndsDeathTest, ::testing::ValuesIn(host_factories()), name_of_host);
+
+TEST_P(HostEndsDeathTest, ExitInATaskEndsTheProgram) {
+  host->drop();  // the child of a fork has no use for an attached loop
+  EXPECT_EXIT(exit_in_a_task(GetParam()), ::testing::ExitedWithCode(7), "");
 }
 
 }  // namespace

@@ -47,6 +47,22 @@ TEST_P(Hosts, ABusyLoopDoesNotStarveTheHost) {
   });
 }
 
+TEST_P(Hosts, ABusyHostDoesNotStarveTheLoop) {  // contract 3: at the priority of the host's events
+  int ready = 0;  // so many times in a row
+  auto task = loop->create_task([] {
+    for (int i = 0; i < 20; ++i) sleep(0s);
+  });
+  const std::function<void()> again = [&] {
+    if (task.done() || ++ready == 500) return host->quit();
+    // Due when this returns. Not 0: libuv and libevent would run it before they look at descriptors, for ever.
+    host->call_later(1, again);
+    for (const TimePoint begun = loop->time(); loop->time() - begun < 2ms;) continue;
+  };
+  again();
+  host->run();
+  EXPECT_TRUE(task.done());
+}
+
 TEST_P(Hosts, TimersFireWithinAMillisecondOfTheHostsGranularity) {
   run_task([&] {
     int in_time = 0;

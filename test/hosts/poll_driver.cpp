@@ -43,7 +43,8 @@ class PollDriver final : public HostDriver, public Host {
     }
     pollfd watched{attachment_ ? attachment_->loop().backend_fd() : -1, POLLIN, 0};
     if (::poll(&watched, 1, timeout) > 0) attachment_->loop().pump();
-    while (!timers_.empty() && timers_.begin()->first <= Clock::now()) {
+    const Clock::time_point now = Clock::now();  // what these add waits for the next turn
+    while (!timers_.empty() && timers_.begin()->first <= now) {
       const auto due = timers_.extract(timers_.begin());
       due.mapped()();
     }

@@ -2,6 +2,10 @@
 // How a guest comes and goes, and what is refused meanwhile.
 #include "guest_test.hpp"
 
+#include <coir/from_callback.hpp>
+
+#include <signal.h>
+
 namespace coir::test {
 namespace {
 
@@ -63,13 +67,37 @@ TEST_F(GuestEndTest, SurvivorsAreNamedWithTheirStacks) {  // contract 9
   attachment->detach(3s);
   attachment.reset();
   EXPECT_EQ(clock.now() - begun, 3s);
-  expect_reported({"detach(): a task did not end when it was cancelled, and its time is over."});
+  expect_reported({"detach(): a task did not end when it was cancelled, and its time is over. It waits on sleep "
+                   "created at "});
   ASSERT_EQ(subjects.size(), 1U);
   EXPECT_NE(subjects[0].find("Task 'stubborn' created at"), std::string::npos) << subjects[0];
   EXPECT_NE(subjects[0].find("in coir::test::"), std::string::npos) << subjects[0];
   EXPECT_FALSE(task.done());
   run_ready();  // it is still there, in a loop that runs by itself
   EXPECT_EQ(events, (Trace{"end"}));
+}
+
+TEST_F(GuestEndTest, ASurvivorsMessageSaysWhoseLoopHasToRun) {
+  std::optional<Completion<int>> foreign;
+  auto task = loop().create_task([&] {
+    return from_callback<int>([&](auto done) {
+      foreign = std::move(done);
+      return [] { return Cancel::will_fire; };
+    });
+  });
+  pump_while_readable();
+  detach();
+  EXPECT_FALSE(task.done());
+  expect_reported({"detach(): a task did not end when it was cancelled, and its time is over. It waits on "
+                   "from_callback created at guest_end_test.cpp:"});
+  EXPECT_NE(reports.at(0).find("detach() runs this loop alone, not the host's: if the host has to end that wait, run the "
+                               "host's loop until the tasks have ended, and detach then (docs/embedding_hosts.md, \"Who "
+                               "ends first\")."),
+            std::string::npos)
+      << reports.at(0);
+  (*foreign)(42);  // what the host would have done
+  run_ready();
+  EXPECT_TRUE(task.cancelled());
 }
 
 TEST_F(GuestEndTest, ALoopMayComeAndGo) {
@@ -130,6 +158,15 @@ TEST_F(GuestEndTest, AGuestRunsAlready) {
   expect_usage_error(Reason::loop_is_running, "It is attached to a host: detach() it", [&] { loop().close(); });
 }
 
+TEST_F(GuestEndTest, AHostHasOneGuest) {
+  std::thread([this] {
+    EventLoop other(LoopOptions{.clock = &clock});
+    expect_usage_error(Reason::loop_is_running, "attach(): this Host has a guest already", [&] { other.attach(host); });
+    EXPECT_FALSE(other.is_running());
+  }).join();
+  pump();
+}
+
 TEST_F(GuestEndTest, AHostsCallbackIsNoTask) {
   expect_usage_error(Reason::outside_task, "sleep() inside a callback of the host: it runs on the loop's own stack",
                      [] { sleep(1s); });
@@ -143,6 +180,51 @@ TEST_F(GuestEndTest, NobodyDetachesWhatRunsHim) {
   });
   pump();
   EXPECT_TRUE(checked);
+}
+
+TEST_F(GuestEndTest, NoSignalHandlerIsInstalledButThatForStackOverflows) {  // contract 8
+  detach();
+  const ChildResult child = in_child([] {
+    const auto handlers = [] {
+      std::vector<void (*)(int)> all;
+      for (int sig = 1; sig < NSIG; ++sig) {
+        struct sigaction action {};
+        if (sig != SIGSEGV && ::sigaction(sig, nullptr, &action) == 0) all.push_back(action.sa_handler);
+      }
+      return all;
+    };
+    const auto before = handlers();
+    EventLoop other;
+    Host its_host;
+    const Attachment its_attachment(other, its_host);
+    auto task = other.create_task([] {});
+    other.pump();
+    return task.done() && handlers() == before ? 0 : 1;
+  });
+  EXPECT_TRUE(child.exited_with(0)) << child.output;
+}
+
+TEST_F(GuestEndTest, TheChildOfAForkHasNoGuest) {  // contract 10
+  auto task = loop().create_task([] { sleep(1h); });
+  pump();
+  const ChildResult child = in_child([this] {
+    const auto forked = [](auto&& fn) {
+      try {
+        fn();
+      } catch (const UsageError& error) {
+        return error.reason() == Reason::forked;
+      }
+      return false;
+    };
+    if (current_task() || !forked([&] { pump(); }) || !forked([&] { loop().detach(); })) return 1;
+    if (!forked([&] { loop().call_soon([] {}); })) return 2;
+    return coir::run([] { return sleep(0s, 0); });  // a loop of its own
+  });
+  EXPECT_TRUE(child.exited_with(0)) << child.output;
+  pump();
+  task.cancel();
+  pump_while_readable();
+  EXPECT_TRUE(task.cancelled());
 }
 
 using GuestEndDeathTest = GuestEndTest;

@@ -115,6 +115,20 @@ TEST_F(SystemPumpTest, AnIdleGuestCostsNothing) {
   EXPECT_LE(loop.turns() - turns, 5U);
 }
 
+TEST_F(SystemPumpTest, AGuestThatWaitsForItsHostIsNoDeadlock) {
+  EventLoop loop;
+  RecordingHost host;
+  const Attachment attachment(loop, host);
+  auto answer = loop.create_future<void>();
+  auto task = loop.create_task([&] { await(answer); });
+  loop.pump();
+  EXPECT_EQ(readable_within(loop, 120), 0);  // by then a loop of its own would have called it one
+  loop.pump();
+  EXPECT_EQ(host.stops, 0);
+  answer.set_result();
+  run_host(loop, [&] { return task.done(); });
+}
+
 TEST_F(SystemPumpTest, NoWakeUpFromAnotherThreadIsLost) {
   EventLoop loop;
   RecordingHost host;

@@ -102,10 +102,16 @@ struct LoopStats {
 class COIR_EXPORT EventLoop {
  public:
   explicit EventLoop(const LoopOptions& options = {});
-  /// Closes it. Must not be running.
+  /// Closes it. Must not be running: the program ends with a message else. Where exit() destroys it, as it does static
+  /// objects, a running one is left as it is, whether a task or callback of its own has called exit() or another thread
+  /// runs it.
   ~EventLoop();
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
+  /// delete keeps the memory of a loop that exit() has left running, for the thread that runs it.
+  static void operator delete(void* memory, std::size_t bytes) noexcept;
+  static void* operator new(std::size_t bytes);
+  static void* operator new(std::size_t, void* place) noexcept { return place; }
 
   /// Runs turns until stop(). Errors: UsageError (loop_is_running) if a loop runs on this thread already. A
   /// KeyboardInterrupt or SystemExit that leaves a callback or task ends it at once and is thrown from here; what was
@@ -233,12 +239,15 @@ class COIR_EXPORT EventLoop {
   /// write one.
   ///
   /// Everything but run_*() and close() may be called from the host's own callbacks between two pumps, and takes effect
-  /// as if it were called from one of ours. No signal handler is installed, and nothing is called a deadlock.
-  /// Errors    UsageError (loop_is_running, loop_is_closed); std::system_error when descriptors run out
+  /// as if it were called from one of ours. No signal handler is installed but that for stack overflows, and nothing is
+  /// called a deadlock.
+  /// Errors    UsageError (loop_is_running, also for a host that has a guest already; loop_is_closed); std::system_error
+  ///           when descriptors run out
   void attach(Host& host);
   /// Ends that: cancels every task and runs the loop by itself until all have ended, for at most `limit`; tasks that
-  /// are left then are reported to the exception handler, with what they wait for and their stacks. The host need not
-  /// exist any more. Afterwards the loop may run by itself, be attached again, or be closed.
+  /// are left then are reported to the exception handler, with what they wait for and their stacks: a wait that the
+  /// host's loop has to end does not end here. If no pump() happened although one was due, that is logged. The host's
+  /// loop need not exist any more. Afterwards this one may run by itself, be attached again, or be closed.
   /// Errors    The SystemExit or KeyboardInterrupt that has left the loop. UsageError: not_attached; wrong_thread;
   ///           loop_is_running inside pump().
   void detach(Duration limit = std::chrono::seconds(5));
@@ -300,11 +309,8 @@ class COIR_EXPORT EventLoop {
   void check(const char* call) const;
   void run_until_done(const AnyFuture& future, bool own_task);
 
-  struct Release {
-    void operator()(detail::LoopCore* core) const noexcept;
-  };
   bool checked_ = false;  // closed, or in debug mode: then each call is checked, out of line
-  std::unique_ptr<detail::LoopCore, Release> core_;  // the last future of the loop may outlive this object
+  detail::LoopCore* const core_;  // the last future of the loop may outlive this object
 };
 
 /// The loop that runs on this thread, in a task or a callback of it.

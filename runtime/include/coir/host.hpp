@@ -11,6 +11,9 @@
 namespace coir {
 
 class EventLoop;
+namespace detail {
+class LoopCore;
+}
 
 /// How much one EventLoop::pump() may do before the host gets its turn. What one callback or task does in one go is
 /// never cut short, and the time is looked at every 16 of them at the latest.
@@ -31,6 +34,8 @@ struct PumpResult {
 /// EventLoop::backend_fd() and call EventLoop::pump() while that is readable.
 ///
 /// Threads   Called on the thread of the loop that is attached to it, from inside pump() or a call that schedules.
+/// Lifetime  One guest at a time, until its detach(). A host destroyed before that is logged as an error, with what to
+///           write instead; the loop stays a guest, which tells nobody when to stay and when to stop.
 class COIR_EXPORT Host {
  public:
   Host() noexcept = default;
@@ -44,6 +49,10 @@ class COIR_EXPORT Host {
   /// The guest will not go on by itself: stop() was called, or a SystemExit or KeyboardInterrupt left it. The host
   /// should return to whoever runs it. After stop() the guest goes on if the host does.
   virtual void stopped() noexcept;
+
+ private:
+  friend class detail::LoopCore;
+  detail::LoopCore* guest_ = nullptr;  // from attach() to detach()
 };
 
 /// A loop attached to a host for as long as this exists: what an adapter has as its last member.
@@ -51,7 +60,8 @@ class COIR_EXPORT Attachment {
  public:
   /// Errors    as EventLoop::attach
   Attachment(EventLoop& loop, Host& host);
-  /// detach(); what that throws goes to the loop's exception handler.
+  /// detach(); what that throws goes to the loop's exception handler. Nothing, if an exit() that was called inside of
+  /// pump(), or on another thread, destroys it.
   ~Attachment();
   Attachment(const Attachment&) = delete;
   Attachment& operator=(const Attachment&) = delete;
