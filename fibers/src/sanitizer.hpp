@@ -7,6 +7,8 @@
 
 #include <cstddef>
 
+#include <coir/detail/export.hpp>
+
 #if defined(__SANITIZE_ADDRESS__)
 #define COIR_ASAN 1
 #elif defined(__has_feature)
@@ -45,6 +47,11 @@
 #endif
 
 namespace coir::fibers::sanitizer {
+
+/// Logs one warning for the process if its program is built with AddressSanitizer or ThreadSanitizer, and coir is not:
+/// then nobody tells that of the switches. Telling it only where it is present would cost each switch of every other
+/// program two tests.
+COIR_EXPORT void warn_unless_told() noexcept;
 
 /// A fiber as its sanitizer knows it.
 struct FiberState {

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include <coir/errors.hpp>
+#include <coir/sleep.hpp>
 
 #include "bridge_lists.hpp"
 #include "loop_core.hpp"
@@ -102,7 +103,7 @@ void Bridge::drop() noexcept {
   drop_value();
 }
 
-void Bridge::wait_with(BridgeFuture& waiter) {
+void Bridge::wait_until_deadline(BridgeFuture& waiter) {
   waiter.bridge = this;
   waiter_ = Ref<BridgeFuture>(&waiter);
   if (loop().tracer != nullptr) [[unlikely]] waiter.trace_created();
@@ -111,10 +112,53 @@ void Bridge::wait_with(BridgeFuture& waiter) {
   timer_ = loop().owner->call_later(timeout_, [this] { stop_waiting(true, {}); }, "bridge timeout", scheduled_at);
 }
 
+void Bridge::wait_with(BridgeFuture& waiter) {
+  try {
+    wait_until_deadline(waiter);
+  } catch (...) {
+    give_up(false);
+    throw;
+  }
+}
+
 Ref<BridgeFuture> Bridge::begin_wait() {
-  auto waiter = Ref<BridgeFuture>::adopt(new BridgeFuture(loop(), scheduled_at, kind()));
-  wait_with(*waiter);
-  return waiter;
+  try {
+    auto waiter = Ref<BridgeFuture>::adopt(new BridgeFuture(loop(), scheduled_at, kind()));
+    wait_until_deadline(*waiter);
+    return waiter;
+  } catch (...) {
+    give_up(true);
+    throw;
+  }
+}
+
+/// The API has been asked, and there is no memory to wait with: it is asked to stop, as by a cancellation. `in_frame`:
+/// what it was given may be on this task's stack.
+void Bridge::give_up(bool in_frame) noexcept {
+  if (waiter_) std::exchange(waiter_, {})->bridge = nullptr;
+  asked_ = true;
+  const Ref<HandleNode> self(this);
+  in_canceller_ = true;
+  const Cancel answer = ask_canceller();
+  in_canceller_ = false;
+  if (concluded_) return;
+  if (answer == Cancel::will_fire && in_frame) let_fire();
+  if (!delivered_) abandon(answer);
+}
+
+/// Waits for a callback that will come, without memory: for a future, for the message of a cancellation.
+void Bridge::let_fire() noexcept {
+  bool was_cancelled = false;
+  while (!has_arrived()) {
+    try {
+      sleep(Duration::zero());
+    } catch (const UsageError&) {  // nothing may wait here
+      break;
+    } catch (...) {
+      was_cancelled = true;
+    }
+  }
+  if (was_cancelled) current_task->cancel_again({});
 }
 
 void Bridge::run_free() noexcept {

@@ -169,9 +169,12 @@ Cancel BridgeBase::ask_canceller() noexcept {
   try {
     return canceller_->call();
   } catch (...) {
-    loop_->report({.message = "Exception in the canceller of " + text() + ", which counts as Cancel::refused",
-                   .exception = std::current_exception(),
-                   .subject = text()});
+    try {
+      loop_->report({.message = "Exception in the canceller of " + text() + ", which counts as Cancel::refused",
+                     .exception = std::current_exception(),
+                     .subject = text()});
+    } catch (...) {  // no memory for the words
+    }
     return Cancel::refused;
   }
 }

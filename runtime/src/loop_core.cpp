@@ -8,6 +8,7 @@
 
 #include <spdlog/logger.h>
 
+#include "copies.hpp"
 #include "log.hpp"
 #include "overflow_report.hpp"
 #include "signals.hpp"
@@ -178,6 +179,8 @@ void LoopCore::require_runnable(const char* call) const {
 }
 
 void LoopCore::start_running() {
+  fibers::sanitizer::warn_unless_told();
+  announce_copy();
   fibers::report_overflows(report_stack_overflow);
   fibers.enter_thread();
   thread = std::this_thread::get_id();

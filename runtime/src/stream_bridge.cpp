@@ -16,13 +16,17 @@ bool StreamWait::cancel(std::string message) {
   return true;
 }
 
-StreamBridge::StreamBridge(LoopCore& loop, const StreamOptions& options, SourceLocation where)
+StreamBridge::StreamBridge(LoopCore& loop, StreamOptions&& options, SourceLocation where)
     : BridgeBase(loop, "stream_from_callback", options.name, options.where.file != nullptr ? options.where : where),
       capacity_(options.capacity),
-      overflow_(options.overflow),
+      overflow_(std::move(options.overflow)),
       inbox_(loop.inbox) {}
 
-StreamBridge::~StreamBridge() = default;
+StreamBridge::~StreamBridge() {
+  if (!in_loop()) return;
+  COIR_ASSERT(refs == 2, "E2: a stream that its loop still knows was destroyed");
+  leave_loop();  // there was no memory for its queue: the constructor ends here
+}
 
 void StreamBridge::owner_gone() noexcept {
   end(nullptr);
@@ -122,9 +126,12 @@ void StreamBridge::pause_or_go(std::size_t waiting) noexcept {
   try {
     if (hook) hook();
   } catch (...) {
-    loop().report({.message = std::string("Exception in pause::") + (paused_ ? "stop" : "go") + " of " + text(),
-                   .exception = std::current_exception(),
-                   .subject = text()});
+    try {
+      loop().report({.message = std::string("Exception in pause::") + (paused_ ? "stop" : "go") + " of " + text(),
+                     .exception = std::current_exception(),
+                     .subject = text()});
+    } catch (...) {  // no memory for the words
+    }
   }
 }
 

@@ -6,7 +6,9 @@
 #include <climits>
 #include <memory>
 #include <mutex>
-#include <new>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
 #include <utility>
 
 #include "bridge_lists.hpp"
@@ -22,9 +24,12 @@ constexpr std::uint64_t users = dead - 1;
 
 constexpr std::uint32_t generation_of(std::uint64_t word) noexcept { return static_cast<std::uint32_t>(word >> 32); }
 constexpr std::uint64_t word_of(std::uint32_t generation) noexcept { return std::uint64_t{generation} << 32; }
+/// 0, which no ticket has, for a ticket is not null: the place is used up, lest a ticket of the first round be taken for
+/// one of the second. Places that are used over and over come to that in minutes. Where generations have 16 bits they
+/// begin again instead: the places, as few, would be used up within hours.
 constexpr std::uint32_t next_generation(std::uint32_t generation) noexcept {
-  const std::uint64_t next = (std::uint64_t{generation} + 1) & low_half;
-  return next == 0 ? 1 : static_cast<std::uint32_t>(next);  // never 0: a ticket is not null
+  const auto next = static_cast<std::uint32_t>((std::uint64_t{generation} + 1) & low_half);
+  return next == 0 && half < 32 ? 1 : next;
 }
 constexpr std::uint32_t index_in(TicketId ticket) noexcept { return static_cast<std::uint32_t>(ticket & low_half); }
 constexpr std::uint32_t generation_in(TicketId ticket) noexcept {
@@ -42,17 +47,22 @@ TicketPlace* place_of(std::uint32_t index) noexcept {
   return places + (chunk == 0 ? index : index - (first_chunk << (chunk - 1)));
 }
 
-/// Free places of all threads. Lives for ever: threads may end after static destruction.
+/// Free places of all threads.
 struct Depot {
   std::mutex mutex;
   TicketPlace* first = nullptr;
   std::size_t free_count = 0;
+  std::size_t used_up = 0;
   std::uint32_t made = 0;
 
   void grow() {
     const auto chunk = static_cast<std::size_t>(std::bit_width(made / first_chunk));
     const std::uint32_t size = chunk == 0 ? first_chunk : made;
-    if (chunk >= chunks.size() || made > low_half - size) throw std::bad_alloc();
+    if (chunk >= chunks.size() || made > low_half - size) {
+      throw std::length_error(std::to_string(made - used_up) +
+                              " callbacks are owed, and there is no number left for the user data of one more. "
+                              "pending_bridges() says by whom; a canceller that answers Cancel::stopped ends one.");
+    }
     auto places = std::make_unique<TicketPlace[]>(size);
     for (std::uint32_t i = size; i-- != 0;) {
       places[i].index = made + i;
@@ -65,10 +75,8 @@ struct Depot {
   }
 };
 
-Depot& depot() noexcept {
-  static Depot& it = *new Depot;
-  return it;
-}
+constinit Depot depot;
+static_assert(std::is_trivially_destructible_v<Depot>, "threads may end after static destruction");
 
 constexpr std::uint32_t batch = 32;
 
@@ -81,13 +89,12 @@ struct Cache {
 COIR_TLS Cache cache{};
 
 void give_back(std::uint32_t count) noexcept {
-  Depot& to = depot();
-  const std::scoped_lock lock(to.mutex);
+  const std::scoped_lock lock(depot.mutex);
   for (; count != 0 && cache.first != nullptr; --count, --cache.count) {
     TicketPlace* const place = cache.first;
     cache.first = place->next_free;
-    place->next_free = std::exchange(to.first, place);
-    ++to.free_count;
+    place->next_free = std::exchange(depot.first, place);
+    ++depot.free_count;
   }
 }
 
@@ -107,15 +114,14 @@ void enrol() noexcept {
 
 void refill() {
   enrol();
-  Depot& from = depot();
-  const std::scoped_lock lock(from.mutex);
-  if (from.first == nullptr) from.grow();
-  for (std::uint32_t i = 0; i != batch && from.first != nullptr; ++i) {
-    TicketPlace* const place = from.first;
-    from.first = place->next_free;
+  const std::scoped_lock lock(depot.mutex);
+  if (depot.first == nullptr) depot.grow();
+  for (std::uint32_t i = 0; i != batch && depot.first != nullptr; ++i) {
+    TicketPlace* const place = depot.first;
+    depot.first = place->next_free;
     place->next_free = std::exchange(cache.first, place);
     ++cache.count;
-    --from.free_count;
+    --depot.free_count;
   }
 }
 
@@ -126,7 +132,13 @@ void recycle(TicketPlace& place, std::uint32_t generation, Stray ended) noexcept
   place.file.store(where.file, std::memory_order_release);
   place.line.store(where.line, std::memory_order_release);
   place.bridge = nullptr;
-  place.word.store(word_of(next_generation(generation)) | dead, std::memory_order_release);
+  const std::uint32_t next = next_generation(generation);
+  place.word.store(word_of(next) | dead, std::memory_order_release);
+  if (next == 0) [[unlikely]] {
+    const std::scoped_lock lock(depot.mutex);
+    ++depot.used_up;
+    return;
+  }
   place.next_free = std::exchange(cache.first, &place);
   if (++cache.count < 2 * batch) [[likely]] return;
   enrol();
@@ -210,8 +222,8 @@ TicketEnd kill_ticket(TicketId ticket, Stray ended) noexcept {
 }
 
 void* BridgeBase::make_ticket(const void* tag, Kept* mapper) {
-  mapper_ = mapper;
   ticket_ = acquire_ticket(*this, tag);
+  mapper_ = mapper;  // behind what may throw: until then it is the caller's
   return reinterpret_cast<void*>(ticket_);
 }
 
@@ -231,9 +243,8 @@ TicketUse::~TicketUse() {
 }
 
 std::size_t tickets_in_use() noexcept {
-  Depot& from = depot();
-  const std::scoped_lock lock(from.mutex);
-  return from.made - from.free_count - cache.count;
+  const std::scoped_lock lock(depot.mutex);
+  return depot.made - depot.free_count - depot.used_up - cache.count;
 }
 
 }  // namespace coir::detail

@@ -17,7 +17,8 @@ namespace coir::detail {
 /// K2  `bridge` and `tag` are valid for whoever has raised `users` while the generation was his and `dead` not set.
 ///     Nobody changes them while users is not zero.
 /// K3  Whoever lowers users to zero with `dead` set, or sets `dead` while it is zero, owns the place: he lets the
-///     bridge go, raises the generation, and puts the place among the free ones of his thread.
+///     bridge go, raises the generation, and puts the place among the free ones of his thread, unless it is used up:
+///     then it is never free again.
 struct alignas(64) TicketPlace {
   std::atomic<std::uint64_t> word{0};
   BridgeBase* bridge = nullptr;             // K2
@@ -30,7 +31,7 @@ struct alignas(64) TicketPlace {
   std::atomic<const char*> file{nullptr};
 };
 
-/// Errors    std::bad_alloc
+/// Errors    std::bad_alloc; std::length_error if all places there can be are taken
 TicketId acquire_ticket(BridgeBase& bridge, const void* tag);
 /// Null: the ticket is not valid, or not for this tag; counted as a stray. Else followed by leave_ticket().
 BridgeBase* enter_ticket(TicketId ticket, const void* tag) noexcept;

@@ -44,6 +44,9 @@ coir_consumer(unknown_component SOURCE ${consumer}
 coir_packaging_test(pkg_config PROPERTIES ${installed} ENVIRONMENT CC=${CMAKE_C_COMPILER}
   COMMAND ${consumer}/pkg_config.sh ${CMAKE_CXX_COMPILER} ${prefix}/${CMAKE_INSTALL_LIBDIR}
     ${CMAKE_CURRENT_BINARY_DIR}/pkg_config)
+coir_packaging_test(foreign_sanitizer PROPERTIES ${installed}
+  COMMAND ${consumer}/foreign_sanitizer.sh ${CMAKE_CXX_COMPILER} ${prefix}/${CMAKE_INSTALL_LIBDIR}
+    ${CMAKE_CURRENT_BINARY_DIR}/foreign_sanitizer)
 
 # Installed as static libraries.
 coir_packaging_test(static PROPERTIES ENVIRONMENT CC=${CMAKE_C_COMPILER}

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 namespace coir::test {
@@ -11,6 +12,7 @@ struct Allocations {
   std::size_t made = 0;         // so far
   std::size_t outstanding = 0;  // not given back
   bool refused = false;         // from now on there is no memory
+  std::size_t largest = SIZE_MAX;  // there is none for more bytes at once
 };
 extern Allocations allocations;
 

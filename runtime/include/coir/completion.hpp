@@ -72,6 +72,10 @@ constexpr void require_owned() {
                 "returns. Copy it in the mapper (std::string, std::vector), or say borrowed<T> if it lives long enough");
 }
 
+/// For overloads that are there to say why they are the wrong ones.
+template <class... Anything>
+inline constexpr bool never = false;
+
 COIR_EXPORT std::exception_ptr failure_of(std::error_code code);
 COIR_EXPORT std::exception_ptr failure_of(std::exception_ptr exception);
 [[noreturn]] COIR_EXPORT void throw_empty_completion();
@@ -153,6 +157,12 @@ class [[nodiscard]] Completion {
     bridge_ = nullptr;
     return callback;
   }
+  template <class Signature, std::size_t UserData = detail::last_void_pointer<Signature>, class Mapper>
+  CCallback<typename detail::SignatureOf<Signature>::function> c(Mapper&&) const& {
+    static_assert(detail::never<Mapper>,
+                  "c() uses the completion up: write std::move(done).template c<signature>(mapper)");
+    return {};
+  }
 
   /// Makes a T(args...), or T{args...}, that lives until the callback has come or the canceller said `stopped`:
   /// requests, replies and buffers that the library uses meanwhile, even if nobody waits any more. If neither happens
@@ -167,6 +177,11 @@ class [[nodiscard]] Completion {
 
   /// For APIs that copy their callbacks (std::function). When the last copy goes without a call: O3.
   std::shared_ptr<Completion> shared() && { return std::make_shared<Completion>(std::move(*this)); }
+  template <class... None>
+  std::shared_ptr<Completion> shared() const& {
+    static_assert(detail::never<None...>, "shared() uses the completion up: write std::move(done).shared()");
+    return {};
+  }
 
   static Completion view_of(detail::BridgeBase& bridge) noexcept {
     return Completion(static_cast<detail::BridgeOf<R...>*>(&bridge));

@@ -23,8 +23,8 @@ void initiate(BridgeBase& bridge, Init&& init, Owner owner) {
     static_assert(std::is_invocable_v<std::decay_t<Answer>&>,
                   "what the initiating call returns is taken for a canceller, a callable that returns coir::Cancel; "
                   "if it is not meant as one, return nothing");
-    auto canceller = std::invoke(std::forward<Init>(init), std::move(owner));
-    bridge.set_canceller(std::make_unique<CancellerOf<std::decay_t<Answer>>>(std::move(canceller)));
+    bridge.set_canceller(
+        std::make_unique<CancellerOf<std::decay_t<Answer>>>(std::forward<Init>(init), std::move(owner)));
   }
 }
 
@@ -54,7 +54,8 @@ struct BridgeTypes<void> : BridgeTypes<> {};
 /// Shape     R... -> R, or a tuple of several, or nothing. They must own their data (owns_its_data).
 /// Suspends  Until the callback has come; not at all if it comes inside of init.
 /// Errors    What the callback fails with; what init throws: its ticket is then void. TimeoutError. BrokenCallback if
-///           `done` was destroyed without a call. UsageError outside a task.
+///           `done` was destroyed without a call. UsageError outside a task. std::bad_alloc: there is memory for all but
+///           the wait itself before init is called; where that cannot be had, the canceller is asked as by a cancel().
 /// Cancel    The canceller is called inside cancel(), on that stack: it must not wait. It may make the callback come at
 ///           once. `stopped`: CancelledError at once, everything is freed. `will_fire`: still suspended, until the
 ///           callback has come; then CancelledError, whatever came (but see BridgeOptions::prefer_result).
@@ -102,9 +103,10 @@ template <class... R, class Init>
   detail::LoopCore& loop = detail::require_running_loop("future_from_callback()");
   auto* bridge = new typename Types::Bridge(loop, "future_from_callback", options, where);
   detail::BridgeFrame frame(*bridge);
-  detail::initiate(*bridge, std::forward<Init>(init), typename Types::Owner(*bridge));
+  typename Types::Owner owner(*bridge);
   auto* state = new State(loop, bridge->scheduled_at, bridge->kind());
   Future<Result> future(detail::Ref<detail::FutureState>::adopt(state));
+  detail::initiate(*bridge, std::forward<Init>(init), std::move(owner));
   bridge->wait_with(*state);
   frame.run_free();
   return future;

@@ -62,6 +62,11 @@ class [[nodiscard]] Emitter {
     bridge_ = nullptr;
     return callback;
   }
+  template <class Signature, std::size_t UserData = detail::last_void_pointer<Signature>, class Mapper>
+  CCallback<typename detail::SignatureOf<Signature>::function> c(Mapper&&) const& {
+    static_assert(detail::never<Mapper>, "c() uses the emitter up: write std::move(emit).template c<signature>(mapper)");
+    return {};
+  }
   /// As Completion::keep(): until the producer has ended or the canceller said `stopped`.
   template <class T, class... Args>
   T& keep(Args&&... args) const {
@@ -70,6 +75,11 @@ class [[nodiscard]] Emitter {
     return kept->value;
   }
   std::shared_ptr<Emitter> shared() && { return std::make_shared<Emitter>(std::move(*this)); }
+  template <class... None>
+  std::shared_ptr<Emitter> shared() const& {
+    static_assert(detail::never<None...>, "shared() uses the emitter up: write std::move(emit).shared()");
+    return {};
+  }
 
   static Emitter view_of(detail::BridgeBase& bridge) noexcept {
     return Emitter(static_cast<detail::StreamBridgeOf<R...>*>(&bridge));
@@ -158,7 +168,7 @@ Stream<R...> stream_from_callback(Init&& init, StreamOptions options = {},
   detail::require_owned<R...>();
   detail::LoopCore& loop = detail::require_running_loop("stream_from_callback()");
   if (options.capacity == 0) throw std::invalid_argument("stream_from_callback(): a capacity of 0 has room for nothing");
-  auto* bridge = new detail::StreamBridgeOf<R...>(loop, options, where);
+  auto* bridge = new detail::StreamBridgeOf<R...>(loop, std::move(options), where);
   Stream<R...> stream(*bridge);
   detail::initiate(*bridge, std::forward<Init>(init), Emitter<R...>(*bridge));
   return stream;

@@ -100,7 +100,9 @@ class COIR_EXPORT Bridge : public BridgeBase {
   bool owes_cancellation() const noexcept { return preferred() && ending_ == Ending::cancelled; }
   const std::string& cancel_message() const noexcept { return cancel_message_; }
   [[noreturn]] void throw_failure() { std::rethrow_exception(std::exchange(failure_, nullptr)); }
+  /// Errors    std::bad_alloc; give_up() has been called
   void wait_with(BridgeFuture& waiter);
+  /// Errors    std::bad_alloc; give_up() has been called
   Ref<BridgeFuture> begin_wait();
   /// The frame of from_callback ends, however: nobody waits any more.
   void leave_frame() noexcept;
@@ -120,6 +122,9 @@ class COIR_EXPORT Bridge : public BridgeBase {
   enum class Ending : std::uint8_t { none, timed_out, cancelled };
   bool through() const noexcept { return phase_.load(std::memory_order_acquire) != Phase::pending; }
   static Stray ending_at(Phase phase) noexcept;
+  void wait_until_deadline(BridgeFuture& waiter);
+  void give_up(bool in_frame) noexcept;
+  void let_fire() noexcept;
   void conclude() noexcept;
   void complete(BridgeFuture& waiter) noexcept;
   bool abandon(Cancel answer) noexcept;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,7 +58,8 @@ struct KeptOf final : Kept {
 };
 #pragma GCC diagnostic pop
 
-/// A canceller of any type. Returning nothing means that it does not know.
+/// A canceller of any type, made by the initiating call: there is memory for it before that call is made, so that what
+/// the API was asked to do can be cancelled. Returning nothing means that it does not know.
 struct COIR_EXPORT Canceller : Recycled {
   Canceller() noexcept = default;
   Canceller(const Canceller&) = delete;
@@ -67,8 +69,8 @@ struct COIR_EXPORT Canceller : Recycled {
 };
 template <class Fn>
 struct CancellerOf final : Canceller {
-  template <class F>
-  explicit CancellerOf(F&& f) : fn(std::forward<F>(f)) {}
+  template <class Init, class Owner>
+  CancellerOf(Init&& init, Owner&& owner) : fn(std::invoke(std::forward<Init>(init), std::forward<Owner>(owner))) {}
   Cancel call() override {
     if constexpr (std::is_void_v<std::invoke_result_t<Fn&>>) {
       fn();
@@ -127,7 +129,8 @@ class COIR_EXPORT BridgeBase : public HandleNode {
     kept_ = &object;
   }
   void set_canceller(std::unique_ptr<Canceller> canceller) noexcept { canceller_ = std::move(canceller); }
-  /// Turns the owner's reference into a ticket; `tag` names the function that may redeem it.
+  /// Turns the owner's reference into a ticket; `tag` names the function that may redeem it. Takes the mapper over.
+  /// Errors    std::bad_alloc, std::length_error: the reference and the mapper are still the caller's
   void* make_ticket(const void* tag, Kept* mapper);
   Kept* mapper() const noexcept { return mapper_; }
 

@@ -79,7 +79,7 @@ class COIR_EXPORT StreamWait final : public FutureState {
 /// G2  posted_ is set while this node is in the inbox.
 class COIR_EXPORT StreamBridge : public BridgeBase {
  public:
-  StreamBridge(LoopCore& loop, const StreamOptions& options, SourceLocation where);
+  StreamBridge(LoopCore& loop, StreamOptions&& options, SourceLocation where);
 
   // Any thread.
   void owner_gone() noexcept override;
