@@ -1,34 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "runtime_test.hpp"
+#include "log_test.hpp"
 
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
-
-#include <memory>
-#include <sstream>
 #include <stdexcept>
 
 namespace coir::test {
 namespace {
 
-/// Reads what coir logs: registers the spdlog logger "coir".
-class ExceptionHandlerTest : public RuntimeTest {
- protected:
-  ExceptionHandlerTest() {
-    spdlog::drop("coir");
-    auto logger =
-        std::make_shared<spdlog::logger>("coir", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_stream_));
-    logger->set_pattern("%l %v");
-    spdlog::register_logger(logger);
-  }
-  ~ExceptionHandlerTest() override { spdlog::drop("coir"); }
-
-  std::string log() const { return log_stream_.str(); }
-  bool logged(const std::string& text) const { return log().find(text) != std::string::npos; }
-
- private:
-  std::ostringstream log_stream_;
-};
+using ExceptionHandlerTest = LogTest;
 
 // CPython: test_base_events.py, test_set_exc_handler_custom.
 TEST_F(ExceptionHandlerTest, ACallbackThatThrowsIsReportedAndTheOthersOfTheTurnRun) {  // L6
