@@ -103,6 +103,7 @@ void LoopCore::attach(Host& host) {
   require_runnable("attach()");
   backend_fd();
   start_running();
+  inbox->served_by(inbox->server(), true);
   guest->host = &host;
   // Callbacks run on the thread's own stack only by the host's hand: one that runs the host's loop may go on to any
   // task, also to the one whose fiber would have called it.
