@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <future>
 #include <mutex>
 #include <optional>
@@ -131,6 +132,21 @@ TEST_F(WatchdogTest, ACallbackThatBlocksIsNamedWithoutTheTaskItWasCalledFrom) {
   EXPECT_EQ(report.subject.rfind("callback 'tick' scheduled at watchdog_test.cpp:", 0), 0U) << report.subject;
   EXPECT_TRUE(has(report, "read_synchronously")) << to_string(report);
   EXPECT_FALSE(has(report, "sleep")) << to_string(report);
+}
+
+// The task's frames are behind those of a callback that runs on the host's stack. The library's names, by which they could
+// be cut off, are not known without debug information.
+TEST_F(WatchdogTest, ACallbacksStackEndsWhereItWasCalledAlsoWithoutNames) {
+  ::setenv("COIR_LIBDW", "0", 1);
+  Blockage blockage;
+  coir::run([&] {
+    const Watchdog watchdog(get_running_loop(), blockage.options());
+    get_running_loop().call_soon([&] { read_synchronously(blockage); }, "tick");
+    sleep(1ms);
+  });
+  ::unsetenv("COIR_LIBDW");
+  EXPECT_FALSE(blockage.first().stack.empty());
+  EXPECT_FALSE(has(blockage.first(), "sleep")) << to_string(blockage.first());
 }
 
 TEST_F(WatchdogTest, ATaskInANoAwaitScopeIsNamedToo) {
@@ -305,6 +321,7 @@ TEST_F(WatchdogTest, ManyMayComeAndGoOnAnyThread) {
 
 TEST_F(WatchdogTest, ADeadlockIsFoundAsWithoutIt) {
   const ChildResult child = in_child([] {
+    ::alarm(5);  // else it hangs
     try {
       coir::run([] {
         const Watchdog watchdog(get_running_loop(), {.limit = 20ms});
