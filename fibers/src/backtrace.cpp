@@ -67,7 +67,47 @@ void walk_suspended(Fiber& fiber, Walk& walk) noexcept {
   ::new (fiber.context) boost::context::fiber(std::move(left));
 }
 
+/// A walk from within a signal handler. Its own frames are on whatever stack and are told by what comes behind them: the
+/// frame that the unwinder marks as interrupted.
+struct InterruptedWalk {
+  const Fiber& fiber;
+  const Of of;
+  const void** addresses;
+  const std::size_t capacity;
+  std::size_t count = 0;
+  bool begun = false;
+
+  bool on_fiber(std::uintptr_t frame) const noexcept {
+    return frame > reinterpret_cast<std::uintptr_t>(fiber.stack.limit) &&
+           frame <= reinterpret_cast<std::uintptr_t>(fiber.stack.top);
+  }
+  static _Unwind_Reason_Code visit(_Unwind_Context* context, void* to) {
+    auto& walk = *static_cast<InterruptedWalk*>(to);
+    int before_instruction = 0;
+    const _Unwind_Ptr address = _Unwind_GetIPInfo(context, &before_instruction);
+    if (address == 0 || walk.count == walk.capacity) return _URC_END_OF_STACK;
+    walk.begun = walk.begun || before_instruction != 0;
+    const bool of_fiber = walk.on_fiber(_Unwind_GetCFA(context));
+    if (walk.begun && of_fiber && walk.of == Of::callback) return _URC_END_OF_STACK;
+    if (walk.begun && (of_fiber || walk.of == Of::callback)) {
+      walk.addresses[walk.count++] = reinterpret_cast<const void*>(address - (before_instruction != 0 ? 0 : 1));
+    }
+    return _URC_NO_REASON;
+  }
+};
+
 }  // namespace
+
+std::size_t backtrace_interrupted(FiberPool& pool, Of of, const void** addresses, std::size_t capacity) noexcept {
+  InterruptedWalk walk{pool.current(), of, addresses, capacity};
+  _Unwind_Backtrace(InterruptedWalk::visit, &walk);
+  return walk.count;
+}
+
+void prepare_backtrace() noexcept {
+  const auto nothing = [](_Unwind_Context*, void*) { return _URC_NO_REASON; };
+  _Unwind_Backtrace(nothing, nullptr);
+}
 
 std::optional<std::size_t> backtrace(FiberPool& pool, Fiber& fiber, const void** addresses,
                                      std::size_t capacity) noexcept {

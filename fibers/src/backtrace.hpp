@@ -20,4 +20,18 @@ namespace coir::fibers {
 COIR_EXPORT std::optional<std::size_t> backtrace(FiberPool& pool, Fiber& fiber, const void** addresses,
                                                  std::size_t capacity) noexcept;
 
+/// Which frames of the running thread.
+enum class Of {
+  fiber,    ///< those on the stack of the running fiber
+  callback  ///< those on whatever stack, up to the running fiber's, which such a call may have come from
+};
+
+/// For a signal handler: the same of the calls that it has interrupted, on the pool's thread.
+/// Errors    none. Async-signal-safe behind prepare_backtrace() with glibc 2.35 or later, which finds unwind tables
+///           without a lock; before, only unless another thread loads a library that waits for this one.
+COIR_EXPORT std::size_t backtrace_interrupted(FiberPool& pool, Of of, const void** addresses,
+                                              std::size_t capacity) noexcept;
+/// What the unwinder does at its first use, and must not in a signal handler.
+COIR_EXPORT void prepare_backtrace() noexcept;
+
 }  // namespace coir::fibers

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <unordered_set>
 #include <vector>
 
@@ -13,6 +14,8 @@
 
 namespace coir::detail {
 namespace {
+
+std::atomic<unsigned> bystanders{0};
 
 /// Follows the first circle of waiting that it comes to.
 class CycleSearch {
@@ -65,8 +68,14 @@ std::string describe_deadlock(const LoopCore& core) {
   return text;
 }
 
+Bystander::Bystander() noexcept { bystanders.fetch_add(1); }
+
+Bystander::~Bystander() { bystanders.fetch_sub(1); }
+
+void Bystander::forget_all() noexcept { bystanders.store(0); }
+
 bool is_only_thread() noexcept {
-  constexpr nlink_t threads = COIR_TSAN ? 2 : 1;  // ThreadSanitizer has one of its own
+  const nlink_t threads = (COIR_TSAN ? 2 : 1) + bystanders.load();  // ThreadSanitizer has one of its own
   struct stat tasks {};
   // A folder has one link from its name, one from itself, and one from each folder in it: those are the threads.
   return ::stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink <= 2 + threads;

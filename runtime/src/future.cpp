@@ -6,6 +6,7 @@
 #include <coir/errors.hpp>
 
 #include "loop_core.hpp"
+#include "unwind_audit.hpp"
 
 namespace coir {
 namespace detail {
@@ -107,7 +108,10 @@ void FutureState::throw_no_value() {
     throw InvalidStateError("result(): Result is not set, " + detail::describe(*this) + " is pending");
   }
   unretrieved_ = false;
-  if (state_ == State::cancelled) throw CancelledError(cancel_message());
+  if (state_ == State::cancelled) {
+    if (current_task != nullptr && running_loop->debug) audit_cancellation(*current_task);
+    throw CancelledError(cancel_message());
+  }
   std::rethrow_exception(exception_);
 }
 

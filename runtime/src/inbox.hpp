@@ -2,6 +2,8 @@
 // Where other threads and signal handlers leave callbacks for a loop.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 
 #include <coir/detail/handle_node.hpp>
@@ -39,11 +41,24 @@ class Inbox {
   void wake() noexcept;
   void drain_wake_fd() noexcept;
 
+  /// Who takes what is posted: a thread, by the kernel's number, that runs the loop or whose guest it is; 0 while nobody
+  /// does. For those on other threads who ask why it takes so long.
+  void served_by(pid_t thread, bool as_guest) noexcept {
+    as_guest_.store(as_guest, std::memory_order_relaxed);
+    thread_.store(thread, std::memory_order_release);
+  }
+  pid_t server() const noexcept { return thread_.load(std::memory_order_acquire); }
+  bool served_as_guest() const noexcept { return as_guest_.load(std::memory_order_relaxed); }
+  /// Whether its server had nothing to do, and was in the kernel or about to be.
+  bool sleeping() const noexcept { return sleeping_.load(std::memory_order_acquire); }
+
  private:
   static NodeQueue reversed(HandleNode* newest) noexcept;
 
   std::atomic<HandleNode*> head_{nullptr};  // newest first; closed_mark() after close()
   std::atomic<bool> sleeping_{false};
+  std::atomic<bool> as_guest_{false};  // valid while thread_ is set
+  std::atomic<pid_t> thread_{0};
   int wake_fd_;
 };
 

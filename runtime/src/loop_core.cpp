@@ -2,6 +2,7 @@
 #include "loop_core.hpp"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <utility>
@@ -9,6 +10,7 @@
 #include <spdlog/logger.h>
 
 #include "copies.hpp"
+#include "deadlock.hpp"
 #include "log.hpp"
 #include "overflow_report.hpp"
 #include "signals.hpp"
@@ -26,6 +28,7 @@ bool debug_from_environment() noexcept {
 
 /// Only the thread that has called fork() goes on in the child.
 void in_child_of_fork() {
+  Bystander::forget_all();
   if (running_loop == nullptr) return;
   running_loop->abandon_after_fork();
   running_loop = nullptr;
@@ -59,6 +62,7 @@ LoopCore::LoopCore(EventLoop& of, const LoopOptions& options)
 void LoopCore::abandon_after_fork() noexcept {
   closed = forked = true;
   running = false;
+  inbox->served_by(0, false);
   if (owner != nullptr) owner->checked_ = true;
   // What the task that has forked returns to in the end.
   stopping |= stop_asked;
@@ -184,12 +188,14 @@ void LoopCore::start_running() {
   fibers::report_overflows(report_stack_overflow);
   fibers.enter_thread();
   thread = std::this_thread::get_id();
+  inbox->served_by(::gettid(), false);
   running_loop = this;
   running = true;
 }
 
 void LoopCore::stop_running() noexcept {
   running = false;
+  inbox->served_by(0, false);
   stopping = 0;
   running_loop = nullptr;
 }

@@ -112,6 +112,7 @@ void LoopCore::attach(Host& host) {
   }
   backend_fd();
   start_running();
+  inbox->served_by(inbox->server(), true);
   guest->host = &host;
   host.guest_ = this;
   guest->turns_before = turns;

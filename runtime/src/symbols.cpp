@@ -167,4 +167,15 @@ std::vector<StackFrame> symbolize(const void* address) {
   return {{address, named ? plain_name(demangle(info.dli_sname)) : offset_in_module(address), {}, 0}};
 }
 
+std::optional<bool> written_in_c(const void* address) {
+#if COIR_WITH_LIBDW
+  if (libdw_wanted()) {
+    if (const auto known = written_in_c_by_libdw(address)) return known;
+  }
+#endif
+  Dl_info info{};
+  const bool named = ::dladdr(address, &info) != 0 && info.dli_sname != nullptr;
+  return named && std::string_view(info.dli_sname).starts_with("_Z") ? std::optional(false) : std::nullopt;
+}
+
 }  // namespace coir::detail

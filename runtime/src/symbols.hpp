@@ -2,6 +2,7 @@
 // From addresses to names. Private to runtime/.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,10 @@ namespace coir::detail {
 /// Cost      Some microseconds; the first call, and the first after a dlopen(), reads what the process has loaded.
 std::vector<StackFrame> symbolize(const void* address);
 
+/// Whether the function that owns the code at an address is C, or assembly: what debug information says, else no, if its
+/// name is a mangled one. None: neither tells.
+std::optional<bool> written_in_c(const void* address);
+
 /// "void shop::load<int>(int)::{lambda()#1}::operator()() const" -> "shop::load<int>::<lambda>".
 std::string plain_name(const std::string& demangled);
 std::string demangle(const char* name);
@@ -27,6 +32,7 @@ std::string offset_in_module(const void* address);
 #if COIR_WITH_LIBDW
 /// Empty if libdw does not know the module.
 std::vector<StackFrame> symbolize_by_libdw(const void* address);
+std::optional<bool> written_in_c_by_libdw(const void* address);
 #endif
 
 }  // namespace coir::detail

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -162,6 +163,7 @@ class Session {
     return session;
   }
   std::vector<StackFrame> symbolize(const void* address);
+  std::optional<bool> written_in_c(const void* address);
 
  private:
   Session() : dwfl_(dwfl_begin(&callbacks)) {}
@@ -254,7 +256,35 @@ std::vector<StackFrame> Session::look_up(const void* address) {
   return frames;
 }
 
+std::optional<bool> Session::written_in_c(const void* address) {
+  const std::scoped_lock lock(mutex_);
+  if (!refresh()) return std::nullopt;
+  const auto pc = static_cast<Dwarf_Addr>(reinterpret_cast<std::uintptr_t>(address));
+  Dwfl_Module* module = dwfl_addrmodule(dwfl_, pc);
+  if (module == nullptr) return std::nullopt;
+  Dwarf_Addr bias = 0;
+  if (Dwarf_Die unit; find_unit(module, pc, unit, bias)) {
+    switch (dwarf_srclang(&unit)) {
+      case DW_LANG_C89:
+      case DW_LANG_C:
+      case DW_LANG_C99:
+      case DW_LANG_C11:
+      case DW_LANG_Mips_Assembler:  // any processor's
+        return true;
+      default:
+        return false;
+    }
+  }
+  GElf_Off offset = 0;
+  GElf_Sym symbol;
+  const char* name = dwfl_module_addrinfo(module, pc, &offset, &symbol, nullptr, nullptr, nullptr);
+  const bool inside = name != nullptr && (symbol.st_size == 0 || offset < symbol.st_size);
+  return inside && std::string_view(name).starts_with("_Z") ? std::optional(false) : std::nullopt;
+}
+
 }  // namespace
+
+std::optional<bool> written_in_c_by_libdw(const void* address) { return Session::instance().written_in_c(address); }
 
 std::vector<StackFrame> symbolize_by_libdw(const void* address) { return Session::instance().symbolize(address); }
 

@@ -8,6 +8,7 @@
 
 #include "loop_core.hpp"
 #include "no_await.hpp"
+#include "unwind_audit.hpp"
 
 namespace coir {
 namespace detail {
@@ -83,7 +84,8 @@ void release_unwinding(FutureState& awaited) noexcept {
   --uncaught;
 }
 
-[[noreturn]] void throw_cancelled(std::unique_ptr<std::string> message) {
+[[noreturn]] void throw_cancelled(const TaskState& task, std::unique_ptr<std::string> message) {
+  if (task.loop().debug) audit_cancellation(task);
   throw CancelledError(message ? std::move(*message) : std::string());
 }
 
@@ -102,6 +104,7 @@ bool TaskState::cancel_is_due(FutureState& awaited, bool release) {
     try {
       std::rethrow_exception(awaited.reason());
     } catch (const CancelledError&) {
+      if (running_loop->debug) audit_cancellation(*this);
       if (release) release_unwinding(awaited);
       throw;
     } catch (...) {
@@ -119,6 +122,7 @@ CancelledError TaskState::take_cancelled_error(FutureState& awaited, bool releas
     message = std::move(*must_message_);
     must_message_.reset();
   }
+  if (running_loop->debug) audit_cancellation(*this);
   if (release) release_unwinding(awaited);
   return CancelledError(std::move(message));
 }
@@ -188,7 +192,7 @@ COIR_RETURN_BY_JUMP void yield_once(TaskState& task) {
   core.leave_task();
   if (task.must_cancel_ && !unwinding(core)) [[unlikely]] {
     task.must_cancel_ = false;
-    throw_cancelled(std::move(task.must_message_));
+    throw_cancelled(task, std::move(task.must_message_));
   }
 }
 

@@ -69,6 +69,20 @@ StackFrame first_function(const TaskState& task, std::string name) {
   return {nullptr, std::move(name), where.file != nullptr ? where.file : "", where.line};
 }
 
+std::vector<StackFrame> name_all(const void* const* addresses, std::size_t count) {
+  std::vector<StackFrame> frames;
+  for (std::size_t i = 0; i < count; ++i) {
+    for (StackFrame& frame : symbolize(addresses[i])) frames.push_back(std::move(frame));
+  }
+  return frames;
+}
+
+void cut_off_the_library(std::vector<StackFrame>& frames) {
+  frames.erase(frames.begin(), std::find_if_not(frames.begin(), frames.end(), of_the_library));
+  frames.erase(std::find_if_not(frames.rbegin(), frames.rend(), of_a_call).base(), frames.end());
+  std::erase_if(frames, between_calls);
+}
+
 std::vector<StackFrame> all_frames_of(TaskState& task) {
   if (task.done()) return {};
   const std::string body = body_of(task);
@@ -79,12 +93,7 @@ std::vector<StackFrame> all_frames_of(TaskState& task) {
     std::vector<const void*> addresses(max_frames);
     const auto count = fibers::backtrace(core.fibers, *task.fiber(), addresses.data(), addresses.size());
     if (!count) return {first_function(task, "(not walked: too little of the stack is free)")};
-    for (std::size_t i = 0; i < *count; ++i) {
-      for (StackFrame& frame : symbolize(addresses[i])) frames.push_back(std::move(frame));
-    }
-    frames.erase(frames.begin(), std::find_if_not(frames.begin(), frames.end(), of_the_library));
-    frames.erase(std::find_if_not(frames.rbegin(), frames.rend(), of_a_call).base(), frames.end());
-    std::erase_if(frames, between_calls);
+    frames = name_task_frames(addresses.data(), *count);
   }
   // Not begun, or inlined into what was cut off.
   const bool named = std::any_of(frames.begin(), frames.end(), [&](const StackFrame& frame) {
@@ -99,6 +108,23 @@ std::vector<StackFrame> all_frames_of(TaskState& task) {
 }
 
 }  // namespace
+
+std::vector<StackFrame> name_task_frames(const void* const* addresses, std::size_t count) {
+  std::vector<StackFrame> frames = name_all(addresses, count);
+  cut_off_the_library(frames);
+  return frames;
+}
+
+std::vector<StackFrame> name_callback_frames(const void* const* addresses, std::size_t count) {
+  std::vector<StackFrame> frames = name_all(addresses, count);
+  const auto called = std::find_if(frames.begin(), frames.end(), [](const StackFrame& frame) {
+    return frame.function == "coir::detail::LoopCore::run_callback";
+  });
+  if (called == frames.end()) return frames;
+  frames.erase(called, frames.end());
+  cut_off_the_library(frames);
+  return frames;
+}
 
 void require_own_thread(const LoopCore& loop, const char* call) {
   if (!loop.running || loop.thread == std::this_thread::get_id()) return;

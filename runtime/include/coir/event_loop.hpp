@@ -228,7 +228,8 @@ class COIR_EXPORT EventLoop {
   void default_exception_handler(const ExceptionContext& context);
 
   /// Debug mode: calls from a foreign thread throw UsageError (wrong_thread), and callbacks and steps that take longer
-  /// than slow_callback_duration are logged with name and origin.
+  /// than slow_callback_duration are logged with name and origin; so are, once for each place, C frames that a
+  /// cancellation is about to unwind.
   void set_debug(bool on);
   bool get_debug() const noexcept;
   Duration slow_callback_duration = std::chrono::milliseconds(100);
