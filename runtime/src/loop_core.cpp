@@ -121,8 +121,12 @@ inline HandleNode* LoopCore::take_current() noexcept {
   HandleNode* const node = current;
   if (node != nullptr) {
     current = node->next;
-    __builtin_prefetch(current);
-    __builtin_prefetch(reinterpret_cast<const char*>(current) + 64);
+    if (current != nullptr) {
+      const auto* behind = reinterpret_cast<const char*>(current->next);
+      __builtin_prefetch(behind, 1);
+      __builtin_prefetch(behind + 64, 1);
+      __builtin_prefetch(behind + 128, 1);
+    }
   }
   return node;
 }
