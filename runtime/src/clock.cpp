@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <coir/clock.hpp>
 
+#include <cstddef>
+#include <new>
+
 namespace coir {
 
 Clock::~Clock() = default;
@@ -17,7 +20,9 @@ class SteadyClock final : public Clock {
 }  // namespace
 
 Clock& steady_clock() noexcept {
-  static SteadyClock clock;
+  // Never destroyed: behind exit() other threads may still run loops.
+  alignas(SteadyClock) static std::byte memory[sizeof(SteadyClock)];
+  static SteadyClock& clock = *::new (static_cast<void*>(memory)) SteadyClock;
   return clock;
 }
 

@@ -72,7 +72,7 @@ TEST_F(TicketTableTest, APlaceIsNotUsedAgainBehindItsLastGeneration) {
 }
 
 TEST_F(TicketTableTest, WithoutAPlaceLeftAnErrorSaysWhoIsToBeAsked) {
-  std::vector<TicketId> tickets;
+  std::vector<TicketId> tickets{acquire_ticket(bridge_, &tag)};  // there are places from here on
   while (depot.first != nullptr || cache.first != nullptr) tickets.push_back(acquire_ticket(bridge_, &tag));
   const std::uint32_t made = std::exchange(depot.made, static_cast<std::uint32_t>(low_half) - 1);
   try {

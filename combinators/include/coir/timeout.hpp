@@ -99,13 +99,14 @@ decltype(auto) run_with_timeout(Deadline deadline, F&& fn) {
 
 }  // namespace detail
 
-/// Runs fn() or fn(Timeout&) in this task and returns its result, but not beyond the deadline.
+/// Runs fn() or fn(Timeout&) in this task and returns its result, but not beyond the deadline: `delay` from now, counted
+/// as EventLoop::call_later() counts.
 ///
 /// Suspends  As fn does. A deadline that has passed takes effect at the first await that suspends.
 /// Errors    TimeoutError, after fn has been left: clean-up in fn may overrun. What fn throws. UsageError outside a task;
 ///           std::invalid_argument for NaN.
 /// Cancel    A cancel() of the task by others during the block leaves as CancelledError even if the deadline passed.
-/// Cost      One allocation for the timer.
+/// Cost      One allocation for the timer; if fn does not suspend, nothing more.
 /// Source    CPython 3.13 timeouts.py timeout, timeout_at. The block is a callable, because a destructor cannot turn a
 ///           CancelledError into a TimeoutError.
 template <class Rep, class Period, class F>

@@ -13,7 +13,7 @@ namespace detail {
 COIR_EXPORT void sleep_for(Duration duration);
 }
 
-/// Lets others run for `duration`; then returns `result`.
+/// Lets others run for `duration`, counted as EventLoop::call_later() counts; then returns `result`.
 ///
 /// Suspends  Always. For zero or less exactly one turn, without a timer: the way to let everybody else run once.
 /// Errors    std::invalid_argument for NaN; UsageError outside a task
