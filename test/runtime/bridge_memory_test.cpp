@@ -104,7 +104,7 @@ TEST_P(BridgeMemoryTest, WithoutMemoryForItsCancellerTheCallIsNotMade) {
                 from_callback<int>([&](auto done) {
                   trace("asked");
                   done(1);
-                  return [big = std::array<char, 8 << 10>()] { return Cancel::stopped; };
+                  return [big = std::array<char, 8 << 10>()] { return big[0] == 0 ? Cancel::stopped : Cancel::refused; };
                 });
               }),
               "std::bad_alloc: std::bad_alloc");
