@@ -121,7 +121,7 @@ inline HandleNode* LoopCore::take_current() noexcept {
   HandleNode* const node = current;
   if (node != nullptr) {
     current = node->next;
-    if (current != nullptr) {
+    if (current != nullptr && current->next != nullptr) {
       const auto* behind = reinterpret_cast<const char*>(current->next);
       __builtin_prefetch(behind, 1);
       __builtin_prefetch(behind + 64, 1);
