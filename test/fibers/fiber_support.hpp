@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What the tests of fibers/ share: bodies for bare fibers, a look at the process's memory, and captured log lines.
+// What the tests of fibers/ share: bodies for bare fibers, and a look at the process's memory.
 #pragma once
 
 #include <coir/fibers/fiber.hpp>
 
 #include <gtest/gtest.h>
+#include <log_capture.hpp>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -21,9 +22,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define COIR_TEST_ASAN 1
@@ -130,29 +128,5 @@ inline bool kernel_has_guard_markers() {
   ::munmap(page, page_bytes());
   return has;
 }
-
-/// Takes the place of the logger "coir" while it lives.
-class CapturedLog {
- public:
-  CapturedLog() {
-    spdlog::drop("coir");
-    auto logger = std::make_shared<spdlog::logger>("coir", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_));
-    logger->set_pattern("%l: %v");
-    spdlog::register_logger(logger);
-  }
-  ~CapturedLog() { spdlog::drop("coir"); }
-  CapturedLog(const CapturedLog&) = delete;
-  CapturedLog& operator=(const CapturedLog&) = delete;
-
-  std::vector<std::string> lines() const {
-    std::vector<std::string> all;
-    std::istringstream text(text_.str());
-    for (std::string line; std::getline(text, line);) all.push_back(line);
-    return all;
-  }
-
- private:
-  std::ostringstream text_;
-};
 
 }  // namespace coir::test

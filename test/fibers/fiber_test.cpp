@@ -344,7 +344,7 @@ TEST(FiberPool, AThreadMayTakeThePoolOverWithItsIdleFibers) {
 
 // Promise P5: the frames of a fiber that is left behind are never unwound.
 TEST(FiberPool, ASuspendedFiberIsAbandonedWithoutUnwinding) {
-  CapturedLog log;
+  LogCapture log;
   bool destroyed = false;
   Stack stack;
   std::optional<FiberPool> pool(std::in_place);

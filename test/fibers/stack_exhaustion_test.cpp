@@ -84,7 +84,7 @@ TEST_F(StackExhaustion, NoAddressSpaceIsATypedErrorAndThePoolGoesOn) {
 }
 
 void starve_of_mappings() {
-  const CapturedLog log;
+  const LogCapture log;
   StackPool pool({.bytes = 1, .guard = Guard::mprotect, .vma_budget = std::size_t{1} << 40});
   std::vector<Stack> stacks;
   stacks.reserve(200'000);

@@ -142,7 +142,7 @@ TEST(StackPool, AutomaticUsesGuardMarkersWhereTheKernelHasThem) {
 TEST(StackPool, EachKindOfGuardCanBeForced) {
   for (const Guard kind : {Guard::madvise, Guard::mprotect, Guard::none}) {
     if (kind == Guard::madvise && !kernel_has_guard_markers()) continue;
-    CapturedLog log;
+    LogCapture log;
     StackPool pool({.bytes = 64 * kib, .guard = kind});
     const std::vector<Stack> stacks = acquire_many(pool, 3);
     EXPECT_EQ(pool.stats().guard, kind);
@@ -155,7 +155,7 @@ TEST(StackPool, EachKindOfGuardCanBeForced) {
 
 // Promise P7.
 TEST(StackPool, StacksBeyondTheVmaBudgetAreUnguardedAndOneWarningSaysSo) {
-  CapturedLog log;
+  LogCapture log;
   StackPool pool({.bytes = 64 * kib, .guard = Guard::mprotect, .vma_budget = 8});
   const std::vector<Stack> stacks = acquire_many(pool, 100);
   EXPECT_EQ(pool.stats().unguarded, 96U);
@@ -164,13 +164,13 @@ TEST(StackPool, StacksBeyondTheVmaBudgetAreUnguardedAndOneWarningSaysSo) {
 
   const std::vector<std::string> lines = log.lines();
   ASSERT_EQ(lines.size(), 1U);
-  EXPECT_EQ(lines[0].rfind("warning: 4 fiber stacks are guarded", 0), 0U) << lines[0];
+  EXPECT_EQ(lines[0].rfind("warning 4 fiber stacks are guarded", 0), 0U) << lines[0];
   EXPECT_NE(lines[0].find("the budget is 8 of vm.max_map_count = "), std::string::npos) << lines[0];
   release_all(pool, stacks);
 }
 
 TEST(StackPool, TheVmaBudgetIsTheProcessesAndComesBackWithTheSlabs) {
-  CapturedLog log;
+  LogCapture log;
   {
     StackPool first({.bytes = 64 * kib, .guard = Guard::mprotect, .vma_budget = 8});
     StackPool second({.bytes = 64 * kib, .guard = Guard::mprotect, .vma_budget = 8});
@@ -249,7 +249,7 @@ TEST(StackPool, DestructorLeavesNoMapping) {
 }
 
 TEST(StackPool, LeasedStacksOutliveThePoolAndAreReported) {
-  CapturedLog log;
+  LogCapture log;
   Stack leased;
   Stack other_slab;
   {
@@ -266,7 +266,7 @@ TEST(StackPool, LeasedStacksOutliveThePoolAndAreReported) {
   EXPECT_FALSE(is_mapped(other_slab.base)) << "a slab without leases goes";
   const std::vector<std::string> lines = log.lines();
   ASSERT_EQ(lines.size(), 1U);
-  EXPECT_EQ(lines[0], "error: 1 fiber stacks of 64 KiB are still in use and stay mapped for ever");
+  EXPECT_EQ(lines[0], "error 1 fiber stacks of 64 KiB are still in use and stay mapped for ever");
 }
 
 TEST(FindGuard, KnowsExactlyTheGuardsOfLivingPools) {

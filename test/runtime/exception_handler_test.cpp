@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "log_capture.hpp"
 #include "runtime_test.hpp"
+
+#include <log_capture.hpp>
 
 #include <stdexcept>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What is no exception when a host errs: told by the log, with what to write.
 #include "guest_test.hpp"
-#include "log_capture.hpp"
+
+#include <log_capture.hpp>
 
 namespace coir::test {
 namespace {

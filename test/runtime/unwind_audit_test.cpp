@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Debug mode says so before a cancellation unwinds C frames, and only then.
-#include "log_capture.hpp"
 #include "runtime_test.hpp"
+
+#include <log_capture.hpp>
 
 #include <libxml/parser.h>
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What a watchdog says, on the real clock: each test blocks until the watchdog's own report ends that, so none depends on
 // how long anything takes.
-#include "log_capture.hpp"
 #include "runtime_test.hpp"
+
+#include <log_capture.hpp>
 
 #include <poll.h>
 #include <pthread.h>

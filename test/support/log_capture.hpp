@@ -8,6 +8,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace coir::test {
 
@@ -24,7 +25,14 @@ class LogCapture {
   LogCapture(const LogCapture&) = delete;
   LogCapture& operator=(const LogCapture&) = delete;
 
+  /// While no other thread may log.
   std::string log() const { return stream_.str(); }
+  std::vector<std::string> lines() const {
+    std::vector<std::string> all;
+    std::istringstream text(log());
+    for (std::string line; std::getline(text, line);) all.push_back(line);
+    return all;
+  }
   bool logged(const std::string& text) const { return log().find(text) != std::string::npos; }
 
  private:
