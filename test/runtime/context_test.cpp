@@ -232,7 +232,7 @@ TEST_F(ContextTest, ATokenSetsBackOnceInItsOwnContext) {
 TEST_F(ContextTest, ManyVariablesKeepTheirValues) {
   std::vector<std::unique_ptr<ContextVar<std::size_t>>> variables;
   for (std::size_t i = 0; i < 50; ++i) {
-    variables.push_back(std::make_unique<ContextVar<std::size_t>>("v" + std::to_string(i)));
+    variables.push_back(std::make_unique<ContextVar<std::size_t>>(std::to_string(i)));
   }
   Context().run([&] {
     for (std::size_t i = 0; i < 50; ++i) variables[(i * 37) % 50]->set((i * 37) % 50);
