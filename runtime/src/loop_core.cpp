@@ -116,23 +116,9 @@ void LoopCore::require_thread(const char* call) const {
   COIR_ASSERT(current_task == nullptr, "C2: back on the host while a task is current");
 }
 
-/// What runs next is fetched meanwhile: a million timers that are due at once lie anywhere in memory.
-inline HandleNode* LoopCore::take_current() noexcept {
-  HandleNode* const node = current;
-  if (node != nullptr) {
-    current = node->next;
-    if (current != nullptr && current->next != nullptr) {
-      const auto* behind = reinterpret_cast<const char*>(current->next);
-      __builtin_prefetch(behind, 1);
-      __builtin_prefetch(behind + 64, 1);
-      __builtin_prefetch(behind + 128, 1);
-    }
-  }
-  return node;
-}
-
 [[gnu::always_inline]] inline void LoopCore::run_current() {
-  while (HandleNode* node = take_current()) {
+  while (HandleNode* node = current) {
+    current = node->next;
     ++handles_since_poll_;
     if (debug) [[unlikely]] {
       run_watched(*node);
@@ -252,7 +238,7 @@ void LoopCore::serve() noexcept {
   if (current == nullptr) begin_turn();
   while (HandleNode* node = current) {
     if (node->role == HandleNode::Role::task_step) return;
-    take_current();
+    current = node->next;
     ++handles_since_poll_;
     run_callback(*node);
     if (leaving != nullptr) [[unlikely]] return;

@@ -206,7 +206,6 @@ class LoopCore : public LoopHead {
   bool may_wait_for_ever() const noexcept;
   void shuffle_steps();
   void collect();
-  HandleNode* take_current() noexcept;
   void run_current();
   bool serve_from_fiber() noexcept;
   void serve() noexcept;
