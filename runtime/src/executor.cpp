@@ -5,7 +5,6 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -23,7 +22,8 @@ struct ThreadPoolExecutor::Shared {
   std::condition_variable thread_ended;
   // Under the mutex:
   std::deque<std::unique_ptr<Work>> queue;
-  std::size_t threads = 0;
+  std::vector<std::thread> handles;  // of all that were started and have not been joined
+  std::size_t threads = 0;           // that serve
   std::size_t idle = 0;
   std::size_t max_threads = 0;
   bool shut_down = false;
@@ -43,8 +43,16 @@ struct ThreadPoolExecutor::Shared {
       lock.lock();
     }
     --shared->threads;
-    // Under the lock: shutdown() may return, and the last owner go, as soon as it is released.
     shared->thread_ended.notify_all();
+  }
+
+  bool nothing_left() const noexcept { return threads == 0; }
+  /// Once nothing is left: waits for the threads' very end, behind which nothing of theirs runs, such as destructors of
+  /// thread-local objects. Gives the lock back.
+  void join(std::unique_lock<std::mutex> lock) {
+    auto ended = std::exchange(handles, {});
+    lock.unlock();
+    for (std::thread& each : ended) each.join();
   }
 };
 
@@ -59,7 +67,13 @@ ThreadPoolExecutor::~ThreadPoolExecutor() {
   const auto abandoned = std::exchange(shared_->queue, {});
   shared_->work_or_shutdown.notify_all();
   // After a shutdown() somebody has waited as long as they wanted to.
-  if (first) shared_->thread_ended.wait(lock, [&] { return shared_->threads == 0; });
+  if (first) shared_->thread_ended.wait(lock, [&] { return shared_->nothing_left(); });
+  if (shared_->nothing_left()) {
+    shared_->join(std::move(lock));
+    return;
+  }
+  for (std::thread& each : shared_->handles) each.detach();  // owners of what they use
+  shared_->handles.clear();
   lock.unlock();  // before `abandoned` is destroyed: that runs destructors of users
 }
 
@@ -75,8 +89,8 @@ void ThreadPoolExecutor::submit(std::unique_ptr<Work> work) {
   }
   try {
     ++shared_->threads;
-    std::thread(Shared::serve, shared_).detach();  // counted, and owner of what it uses
-  } catch (const std::system_error&) {
+    shared_->handles.emplace_back(Shared::serve, shared_);
+  } catch (...) {
     --shared_->threads;
     if (shared_->threads != 0) return;  // the others get to it
     work = std::move(shared_->queue.back());
@@ -89,13 +103,15 @@ bool ThreadPoolExecutor::shutdown(std::chrono::nanoseconds timeout) {
   std::unique_lock lock(shared_->mutex);
   shared_->shut_down = true;
   shared_->work_or_shutdown.notify_all();
-  const auto nothing_left = [&] { return shared_->threads == 0; };
+  const auto nothing_left = [&] { return shared_->nothing_left(); };
   // A deadline far away overflows the clock: no deadline, then.
   if (timeout >= std::chrono::hours(24 * 365)) {
     shared_->thread_ended.wait(lock, nothing_left);
-    return true;
+  } else if (!shared_->thread_ended.wait_for(lock, timeout, nothing_left)) {
+    return false;
   }
-  return shared_->thread_ended.wait_for(lock, timeout, nothing_left);
+  shared_->join(std::move(lock));
+  return true;
 }
 
 }  // namespace coir

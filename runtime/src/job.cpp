@@ -107,12 +107,14 @@ void EventLoop::shutdown_default_executor(Duration timeout) {
   if (!core_->executor) return;
   // A thread of its own waits for the others, so that tasks which those wait for can go on.
   ThreadPoolExecutor waiter(1);
-  struct LetGo {  // if this task is cancelled meanwhile, the thread goes on alone and ends by itself
-    ThreadPoolExecutor& waiter;
-    ~LetGo() { waiter.shutdown({}); }
-  } const let_go{waiter};
-  const bool finished = await(run_in_executor(
-      waiter, [executor = core_->executor, timeout] { return executor->shutdown(timeout); }));
+  bool finished = false;
+  try {
+    finished = await(run_in_executor(
+        waiter, [executor = core_->executor, timeout] { return executor->shutdown(timeout); }));
+  } catch (...) {
+    waiter.shutdown({});  // this task is cancelled: the thread goes on alone and ends by itself
+    throw;
+  }
   if (!finished) {
     core_->report({.message = "shutdown_default_executor(): some calls did not finish in time; their threads are "
                               "left behind and their results will be dropped"});

@@ -92,6 +92,29 @@ TEST_F(ExecutorTest, RefusesWorkAfterShutdown) {
   EXPECT_TRUE(pool.shutdown(0s)) << "again";
 }
 
+TEST_F(ExecutorTest, BehindAShutdownNothingOfItsThreadsRuns) {
+  static std::atomic<int> gone;
+  gone = 0;
+  struct AtItsEnd {
+    ~AtItsEnd() {
+      for (int i = 0; i < 100; ++i) std::this_thread::yield();  // time for a shutdown() that does not wait
+      ++gone;
+    }
+    bool used = false;
+  };
+  ThreadPoolExecutor pool(4);
+  std::latch all(4);
+  for (int i = 0; i < 4; ++i) {
+    pool.submit(std::make_unique<Call>([&] {
+      thread_local AtItsEnd end;
+      end.used = true;
+      all.arrive_and_wait();
+    }));
+  }
+  EXPECT_TRUE(pool.shutdown(1min));
+  EXPECT_EQ(gone, 4);
+}
+
 TEST_F(ExecutorTest, AShutdownThatTimesOutSaysSo) {
   std::latch release(1);
   ThreadPoolExecutor pool(1);

@@ -28,14 +28,15 @@ class COIR_EXPORT Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
   virtual ~Executor();
-  /// Errors    UsageError (loop_is_closed) after shutdown(); std::system_error if no thread can be started at all
+  /// Errors    UsageError (loop_is_closed) after shutdown(); std::system_error or std::bad_alloc if no thread can be
+  ///           started at all
   virtual void submit(std::unique_ptr<Work> work) = 0;
   /// Refuses further work and waits until the accepted work is done, at most `timeout`. True: nothing is left.
   /// Threads   any, and again
   virtual bool shutdown(std::chrono::nanoseconds timeout) = 0;
 };
 
-/// At most `max_threads` threads, started on demand and kept until shutdown.
+/// At most `max_threads` threads, started on demand and kept until shutdown, which joins them.
 ///
 /// Its destructor waits for work that runs; queued work that never began is abandoned. A shutdown() that timed out
 /// leaves its threads behind: they own what they share and end with their work.
