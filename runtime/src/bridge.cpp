@@ -42,7 +42,7 @@ Stray Bridge::ending() const noexcept { return ending_at(phase_.load(std::memory
   const Ref<BridgeFuture> waiter = std::exchange(waiter_, {});
   waiter->bridge = nullptr;
   if (!waiter->done()) complete(*waiter);
-  if (!framed_) let_go();
+  if (!framed_) loop_lets_go();
 }
 
 void Bridge::arrived() noexcept {
@@ -121,11 +121,12 @@ void Bridge::wait_with(BridgeFuture& waiter) {
   }
 }
 
-Ref<BridgeFuture> Bridge::begin_wait() {
+FrameFuture& Bridge::begin_wait() {
+  ::new (static_cast<void*>(frame_future_)) FrameFuture(loop(), *this);
+  has_frame_future_ = true;
   try {
-    auto waiter = Ref<BridgeFuture>::adopt(new BridgeFuture(loop(), scheduled_at, kind()));
-    wait_until_deadline(*waiter);
-    return waiter;
+    wait_until_deadline(frame_future());
+    return frame_future();
   } catch (...) {
     give_up(true);
     throw;
@@ -164,6 +165,17 @@ void Bridge::let_fire() noexcept {
 void Bridge::run_free() noexcept {
   framed_ = false;
   if (has_arrived()) conclude();
+}
+
+FrameFuture::FrameFuture(LoopCore& loop, Bridge& home) noexcept
+    : BridgeFuture(loop, home.scheduled_at, home.kind()), home_(home) {
+  home.loop_holds();
+}
+
+void FrameFuture::operator delete(FrameFuture* it, std::destroying_delete_t) noexcept {
+  Bridge& home = it->home_;
+  it->~FrameFuture();
+  home.loop_lets_go();
 }
 
 bool BridgeFuture::cancel(std::string message) {
@@ -233,6 +245,14 @@ std::exception_ptr Bridge::timeout_error() const {
   }
 }
 
+/// The frame's reference goes; nearly always it is the last one, and then release() would be a call and a half more.
+[[gnu::always_inline]] inline void Bridge::end_frame_future() noexcept {
+  FrameFuture& own = frame_future();
+  if (own.references() != 1 || own.newest_callback() != nullptr || own.unretrieved()) return own.release();
+  own.~FrameFuture();
+  loop_lets_go();
+}
+
 void Bridge::leave_frame() noexcept {
   if (!concluded_) {
     Phase found = Phase::pending;
@@ -245,7 +265,8 @@ void Bridge::leave_frame() noexcept {
     detach();
     if (waiter_) std::exchange(waiter_, {})->bridge = nullptr;
   }
-  let_go();
+  if (has_frame_future_) end_frame_future();
+  loop_lets_go();
 }
 
 void Bridge::loop_closes() noexcept {
@@ -253,7 +274,7 @@ void Bridge::loop_closes() noexcept {
   phase_.compare_exchange_strong(found, Phase::closed, std::memory_order_acq_rel, std::memory_order_acquire);
   detach();
   if (waiter_) std::exchange(waiter_, {})->bridge = nullptr;
-  if (!framed_) let_go();
+  if (!framed_) loop_lets_go();
 }
 
 }  // namespace coir::detail

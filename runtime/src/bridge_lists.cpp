@@ -142,6 +142,8 @@ namespace detail {
 Kept::~Kept() = default;
 Canceller::~Canceller() = default;
 
+void BridgeBase::copy_name(std::string_view given) { given_name_ = std::make_unique<const std::string>(given); }
+
 Duration BridgeBase::age() const noexcept {
   if (listed_ != List::loop) return std::chrono::steady_clock::now() - created_;
   return loop_->clock.now() - (created_ != not_stamped ? created_ : loop_->waited_at);
@@ -149,7 +151,7 @@ Duration BridgeBase::age() const noexcept {
 
 PendingBridge BridgeBase::info(LoopCore* of) const {
   using State = PendingBridge::State;
-  return {.name = given_name_,
+  return {.name = given_name_ ? *given_name_ : std::string(),
           .kind = kind(),
           .where = scheduled_at,
           .age = age(),
@@ -157,7 +159,7 @@ PendingBridge BridgeBase::info(LoopCore* of) const {
 }
 
 std::string BridgeBase::text() const {
-  return std::string(kind()) + (given_name_.empty() ? "" : " '" + given_name_ + "'") + " at " + to_string(scheduled_at);
+  return std::string(kind()) + (given_name_ ? " '" + *given_name_ + "'" : "") + " at " + to_string(scheduled_at);
 }
 
 void BridgeBase::count_stray(Stray kind) const noexcept { BridgeLists::count_stray(kind, scheduled_at); }

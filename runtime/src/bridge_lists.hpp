@@ -47,7 +47,8 @@ inline void BridgeLists::leave_loop(BridgeBase& bridge) noexcept {
 }
 
 inline BridgeBase::BridgeBase(LoopCore& loop, const char* kind, std::string_view given_name, SourceLocation where)
-    : HandleNode(Role::callback, where), loop_(&loop), given_name_(given_name) {
+    : HandleNode(Role::callback, where), loop_(&loop) {
+  if (!given_name.empty()) [[unlikely]] copy_name(given_name);
   HandleNode::name = kind;
   shared = true;
   persistent = true;  // so that drop() is called by a closing loop only
@@ -68,8 +69,6 @@ inline BridgeBase::~BridgeBase() {
   drop_kept();
   delete mapper_;
 }
-
-inline bool BridgeBase::on_loop_thread() const noexcept { return running_loop == loop_; }
 
 inline void BridgeBase::leave_loop() noexcept { BridgeLists::leave_loop(*this); }
 

@@ -20,7 +20,8 @@ namespace {
 constexpr unsigned half = sizeof(TicketId) * CHAR_BIT / 2;
 constexpr std::uint64_t low_half = (std::uint64_t{1} << half) - 1;
 constexpr std::uint64_t dead = std::uint64_t{1} << 31;
-constexpr std::uint64_t users = dead - 1;
+constexpr std::uint64_t sealed = std::uint64_t{1} << 30;
+constexpr std::uint64_t users = sealed - 1;
 
 constexpr std::uint32_t generation_of(std::uint64_t word) noexcept { return static_cast<std::uint32_t>(word >> 32); }
 constexpr std::uint64_t word_of(std::uint32_t generation) noexcept { return std::uint64_t{generation} << 32; }
@@ -41,10 +42,14 @@ constexpr std::uint32_t first_chunk = 1024;
 std::array<std::atomic<TicketPlace*>, 23> chunks{};
 
 TicketPlace* place_of(std::uint32_t index) noexcept {
+  if (index < first_chunk) [[likely]] {
+    TicketPlace* const places = chunks[0].load(std::memory_order_acquire);
+    return places != nullptr ? places + index : nullptr;
+  }
   const auto chunk = static_cast<std::size_t>(std::bit_width(index / first_chunk));
   TicketPlace* const places = chunks[chunk].load(std::memory_order_acquire);
   if (places == nullptr) return nullptr;
-  return places + (chunk == 0 ? index : index - (first_chunk << (chunk - 1)));
+  return places + (index - (first_chunk << (chunk - 1)));
 }
 
 /// Free places of all threads.
@@ -126,7 +131,7 @@ void refill() {
 }
 
 /// K3. The bridge's reference is the caller's.
-void recycle(TicketPlace& place, std::uint32_t generation, Stray ended) noexcept {
+[[gnu::always_inline]] inline void recycle(TicketPlace& place, std::uint32_t generation, Stray ended) noexcept {
   const SourceLocation where = place.bridge->scheduled_at;
   place.ended.store(ended, std::memory_order_release);
   place.file.store(where.file, std::memory_order_release);
@@ -143,6 +148,23 @@ void recycle(TicketPlace& place, std::uint32_t generation, Stray ended) noexcept
   if (++cache.count < 2 * batch) [[likely]] return;
   enrol();
   give_back(cache.thread == Cache::Thread::gone ? cache.count : batch);
+}
+
+/// Errors    std::bad_alloc; std::length_error if all places there can be are taken
+TicketPlace& acquire_ticket(BridgeBase& bridge, const void* tag) {
+  if (cache.first == nullptr) [[unlikely]] refill();
+  TicketPlace& place = *cache.first;
+  cache.first = place.next_free;
+  --cache.count;
+  place.bridge = &bridge;
+  place.tag = tag;
+  place.word.store(word_of(generation_of(place.word.load(std::memory_order_relaxed))), std::memory_order_release);
+  return place;
+}
+
+TicketId id_of(const TicketPlace& place) noexcept {
+  const std::uint32_t generation = generation_of(place.word.load(std::memory_order_relaxed));
+  return static_cast<TicketId>((std::uint64_t{generation} << half) | place.index);
 }
 
 /// Whoever comes too late is told apart by the last one that was here, unless the place has been used again since.
@@ -162,19 +184,7 @@ void count_stale(const TicketPlace& place, std::uint32_t generation, std::uint64
 
 }  // namespace
 
-TicketId acquire_ticket(BridgeBase& bridge, const void* tag) {
-  if (cache.first == nullptr) [[unlikely]] refill();
-  TicketPlace& place = *cache.first;
-  cache.first = place.next_free;
-  --cache.count;
-  place.bridge = &bridge;
-  place.tag = tag;
-  const std::uint32_t generation = generation_of(place.word.load(std::memory_order_relaxed));
-  place.word.store(word_of(generation), std::memory_order_release);
-  return static_cast<TicketId>((std::uint64_t{generation} << half) | place.index);
-}
-
-BridgeBase* enter_ticket(TicketId ticket, const void* tag) noexcept {
+TicketPlace* enter_ticket(TicketId ticket, const void* tag) noexcept {
   TicketPlace* const place = place_of(index_in(ticket));
   const std::uint32_t generation = generation_in(ticket);
   if (place == nullptr) {
@@ -190,14 +200,13 @@ BridgeBase* enter_ticket(TicketId ticket, const void* tag) noexcept {
   } while (!place->word.compare_exchange_weak(word, word + 1, std::memory_order_acquire, std::memory_order_relaxed));
   if (place->tag != tag) [[unlikely]] {
     BridgeLists::count_stray(Stray::unknown, place->bridge->scheduled_at);
-    leave_ticket(ticket, false, Stray::unknown);
+    leave_ticket(*place, false, Stray::unknown);
     return nullptr;
   }
-  return place->bridge;
+  return place;
 }
 
-void leave_ticket(TicketId ticket, bool retire, Stray ended) noexcept {
-  TicketPlace& place = *place_of(index_in(ticket));
+void leave_ticket(TicketPlace& place, bool retire, Stray ended) noexcept {
   BridgeBase* const bridge = place.bridge;
   std::uint64_t word = place.word.load(std::memory_order_relaxed);
   std::uint64_t left;
@@ -207,6 +216,12 @@ void leave_ticket(TicketId ticket, bool retire, Stray ended) noexcept {
   if ((left & dead) == 0 || (left & users) != 0) return;
   recycle(place, generation_of(left), ended);
   bridge->let_go();
+}
+
+bool seal_ticket(TicketPlace& place) noexcept {
+  std::uint64_t word = place.word.load(std::memory_order_relaxed);
+  return (word & (dead | users)) == 1 && place.word.compare_exchange_strong(word, word | dead | sealed,
+                                              std::memory_order_acq_rel, std::memory_order_relaxed);
 }
 
 TicketEnd kill_ticket(TicketId ticket, Stray ended) noexcept {
@@ -222,10 +237,13 @@ TicketEnd kill_ticket(TicketId ticket, Stray ended) noexcept {
 }
 
 void* BridgeBase::make_ticket(const void* tag, Kept* mapper) {
-  ticket_ = acquire_ticket(*this, tag);
+  place_ = &acquire_ticket(*this, tag);
+  ticket_ = id_of(*place_);
   mapper_ = mapper;  // behind what may throw: until then it is the caller's
   return reinterpret_cast<void*>(ticket_);
 }
+
+bool BridgeBase::seal_ticket() noexcept { return detail::seal_ticket(*place_); }
 
 TicketEnd BridgeBase::revoke_ticket(Stray ended) noexcept {
   if (ticket_ == 0) return TicketEnd::none;
@@ -234,12 +252,18 @@ TicketEnd BridgeBase::revoke_ticket(Stray ended) noexcept {
   return end;
 }
 
-TicketUse::TicketUse(TicketId ticket, const void* tag) noexcept : ticket_(ticket), bridge_(enter_ticket(ticket, tag)) {}
+TicketUse::TicketUse(TicketId ticket, const void* tag) noexcept
+    : place_(enter_ticket(ticket, tag)), bridge_(place_ != nullptr ? place_->bridge : nullptr) {}
 
 TicketUse::~TicketUse() {
   if (bridge_ == nullptr) return;
+  if (const std::uint64_t word = place_->word.load(std::memory_order_relaxed); (word & sealed) != 0) {  // K4
+    recycle(*place_, generation_of(word), Stray::twice);
+    bridge_->let_go();
+    return;
+  }
   const std::optional<Stray> ends = bridge_->ticket_ends();
-  leave_ticket(ticket_, retire_ || ends, ends.value_or(Stray::twice));
+  leave_ticket(*place_, retire_ || ends, ends.value_or(Stray::twice));
 }
 
 std::size_t tickets_in_use() noexcept {

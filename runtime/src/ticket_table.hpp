@@ -11,7 +11,7 @@ namespace coir::detail {
 
 /// One place of the table.
 ///
-///     word    generation | dead | users
+///     word    generation | dead | sealed | users
 ///
 /// K1  A place is never freed, so a ticket of any age can be looked up by any thread.
 /// K2  `bridge` and `tag` are valid for whoever has raised `users` while the generation was his and `dead` not set.
@@ -19,6 +19,8 @@ namespace coir::detail {
 /// K3  Whoever lowers users to zero with `dead` set, or sets `dead` while it is zero, owns the place: he lets the
 ///     bridge go, raises the generation, and puts the place among the free ones of his thread, unless it is used up:
 ///     then it is never free again.
+/// K4  While `dead` is set, nobody but its user can change the word of a place that has one user. `sealed` says that it
+///     is so because that user has asked for it.
 struct alignas(64) TicketPlace {
   std::atomic<std::uint64_t> word{0};
   BridgeBase* bridge = nullptr;             // K2
@@ -31,12 +33,12 @@ struct alignas(64) TicketPlace {
   std::atomic<const char*> file{nullptr};
 };
 
-/// Errors    std::bad_alloc; std::length_error if all places there can be are taken
-TicketId acquire_ticket(BridgeBase& bridge, const void* tag);
 /// Null: the ticket is not valid, or not for this tag; counted as a stray. Else followed by leave_ticket().
-BridgeBase* enter_ticket(TicketId ticket, const void* tag) noexcept;
+TicketPlace* enter_ticket(TicketId ticket, const void* tag) noexcept;
 /// With `retire`: no further call gets in. Lets the bridge go if this was the last one (K3).
-void leave_ticket(TicketId ticket, bool retire, Stray ended) noexcept;
+void leave_ticket(TicketPlace& place, bool retire, Stray ended) noexcept;
+/// By whoever has entered it: no further call gets in, unless others are under way (then false, and nothing changes).
+bool seal_ticket(TicketPlace& place) noexcept;
 /// No further call gets in. If killed, the bridge's reference is the caller's.
 TicketEnd kill_ticket(TicketId ticket, Stray ended) noexcept;
 std::size_t tickets_in_use() noexcept;

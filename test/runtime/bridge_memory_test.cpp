@@ -117,15 +117,32 @@ TEST_P(BridgeMemoryTest, WithoutMemoryACancellerThatFailsCountsAsOneThatRefused)
   run([&] {
     std::optional<NoMemory> no_memory;
     std::shared_ptr<Completion<int>> owner;
-    EXPECT_THROW(from_callback<int>([&](auto done) {
-                   owner = std::move(done).shared();
-                   no_memory.emplace();
-                   return [&]() -> Cancel { throw std::bad_alloc(); };
-                 }),
+    EXPECT_THROW(from_callback<int>(
+                     [&](auto done) {
+                       owner = std::move(done).shared();
+                       no_memory.emplace();
+                       return [&]() -> Cancel { throw std::bad_alloc(); };
+                     },
+                     {.timeout = 1s}),
                  std::bad_alloc);
     no_memory.reset();
     EXPECT_EQ(abandoned(), 1U);
     owner.reset();
+  });
+}
+
+TEST_P(BridgeMemoryTest, WithoutADeadlineAWaitNeedsNoMemory) {
+  run([&] {
+    std::optional<NoMemory> no_memory;
+    EXPECT_EQ(from_callback<int>([&](auto done) {
+                auto owner = std::move(done).shared();
+                loop().call_soon([&, owner] {
+                  no_memory.reset();
+                  (*owner)(7);
+                });
+                no_memory.emplace();
+              }),
+              7);
   });
 }
 
@@ -140,17 +157,19 @@ TEST_P(BridgeMemoryTest, WithoutMemoryToWaitTheCancellerIsAskedAndWhatItStoppedI
   run([&] {
     std::optional<NoMemory> no_memory;
     EXPECT_EQ(ending_of([&] {
-                from_callback<int>([&](auto done) {
-                  Operation& operation = done.template keep<Operation>(mark, nullptr);
-                  operation.on_done = [done = std::move(done).shared()](int n) { (*done)(n); };
-                  no_memory.emplace();
-                  return [&] {
-                    no_memory.reset();
-                    trace("stop");
-                    operation.on_done = nullptr;
-                    return Cancel::stopped;
-                  };
-                });
+                from_callback<int>(
+                    [&](auto done) {
+                      Operation& operation = done.template keep<Operation>(mark, nullptr);
+                      operation.on_done = [done = std::move(done).shared()](int n) { (*done)(n); };
+                      no_memory.emplace();
+                      return [&] {
+                        no_memory.reset();
+                        trace("stop");
+                        operation.on_done = nullptr;
+                        return Cancel::stopped;
+                      };
+                    },
+                    {.timeout = 1s});
               }),
               "std::bad_alloc: std::bad_alloc");
     EXPECT_EQ(mark.use_count(), 1);
@@ -197,12 +216,14 @@ TEST_P(BridgeMemoryTest, WithoutMemoryToWaitWhatARefusedCallMayUseIsKept) {
   run([&] {
     std::optional<NoMemory> no_memory;
     EXPECT_EQ(ending_of([&] {
-                from_callback<int>([&](auto done) {
-                  done.template keep<std::shared_ptr<int>>(mark);
-                  late_owner = std::move(done).shared();
-                  no_memory.emplace();
-                  return [&] { no_memory.reset(); };
-                });
+                from_callback<int>(
+                    [&](auto done) {
+                      done.template keep<std::shared_ptr<int>>(mark);
+                      late_owner = std::move(done).shared();
+                      no_memory.emplace();
+                      return [&] { no_memory.reset(); };
+                    },
+                    {.timeout = 1s});
               }),
               "std::bad_alloc: std::bad_alloc");
     EXPECT_EQ(mark.use_count(), 2);

@@ -37,22 +37,24 @@ class TicketTableTest : public ::testing::Test {
   TicketTableTest() { counted.clear(); }
   /// Whether a call with it gets in.
   static bool enters(TicketId ticket) {
-    if (enter_ticket(ticket, &tag) == nullptr) return false;
-    leave_ticket(ticket, false, Stray::twice);
+    TicketPlace* const place = enter_ticket(ticket, &tag);
+    if (place == nullptr) return false;
+    leave_ticket(*place, false, Stray::twice);
     return true;
   }
+  TicketId acquire() { return id_of(acquire_ticket(bridge_, &tag)); }
   EventLoop loop_;
   OneBridge bridge_{loop_};
   static constexpr char tag = 0;
 };
 
 TEST_F(TicketTableTest, APlaceIsNotUsedAgainBehindItsLastGeneration) {
-  const TicketId first = acquire_ticket(bridge_, &tag);
+  const TicketId first = acquire();
   TicketPlace& place = *place_of(index_in(first));
   kill_ticket(first, Stray::late);
 
   place.word.store(word_of(static_cast<std::uint32_t>(low_half)) | dead);  // as after some four thousand million uses
-  const TicketId last = acquire_ticket(bridge_, &tag);
+  const TicketId last = acquire();
   ASSERT_EQ(index_in(last), place.index);
   EXPECT_TRUE(enters(last));
   EXPECT_FALSE(enters(first));
@@ -62,7 +64,7 @@ TEST_F(TicketTableTest, APlaceIsNotUsedAgainBehindItsLastGeneration) {
   EXPECT_EQ(tickets_in_use(), in_use - 1);
 
   for (int i = 0; i < 3000; ++i) {
-    const TicketId other = acquire_ticket(bridge_, &tag);
+    const TicketId other = acquire();
     EXPECT_NE(index_in(other), place.index);
     EXPECT_FALSE(enters(first));  // would be valid again
     if (i % 2 == 0) kill_ticket(other, Stray::late);
@@ -72,11 +74,11 @@ TEST_F(TicketTableTest, APlaceIsNotUsedAgainBehindItsLastGeneration) {
 }
 
 TEST_F(TicketTableTest, WithoutAPlaceLeftAnErrorSaysWhoIsToBeAsked) {
-  std::vector<TicketId> tickets{acquire_ticket(bridge_, &tag)};  // there are places from here on
-  while (depot.first != nullptr || cache.first != nullptr) tickets.push_back(acquire_ticket(bridge_, &tag));
+  std::vector<TicketId> tickets{acquire()};  // there are places from here on
+  while (depot.first != nullptr || cache.first != nullptr) tickets.push_back(acquire());
   const std::uint32_t made = std::exchange(depot.made, static_cast<std::uint32_t>(low_half) - 1);
   try {
-    acquire_ticket(bridge_, &tag);
+    acquire();
     ADD_FAILURE() << "there was one more";
   } catch (const std::length_error& error) {
     EXPECT_NE(std::string(error.what()).find("pending_bridges()"), std::string::npos) << error.what();
@@ -84,7 +86,7 @@ TEST_F(TicketTableTest, WithoutAPlaceLeftAnErrorSaysWhoIsToBeAsked) {
   depot.made = made;
   for (const TicketId ticket : tickets) EXPECT_TRUE(enters(ticket));
   EXPECT_EQ(kill_ticket(tickets.back(), Stray::late), TicketEnd::killed);
-  EXPECT_TRUE(enters(acquire_ticket(bridge_, &tag)));  // of the place that has come free
+  EXPECT_TRUE(enters(acquire()));  // of the place that has come free
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ class [[nodiscard]] Completion {
 
   /// True: it was the first call, and in time.
   bool operator()(R... results) const {
-    if (!bridge().claim()) return false;
+    if (!claim()) return false;
     try {
       bridge_->store(std::move(results)...);
     } catch (...) {
@@ -190,9 +190,10 @@ class [[nodiscard]] Completion {
 
  private:
   explicit Completion(detail::BridgeOf<R...>* view) noexcept : bridge_(view), is_view_(true) {}
+  bool claim() const { return is_view_ ? bridge().claim_in_call() : bridge().claim(); }
   template <class Failure>
   bool settle(Failure failure) const {
-    if (!bridge().claim()) return false;
+    if (!claim()) return false;
     bridge_->arrived(detail::failure_of(std::move(failure)));
     return true;
   }

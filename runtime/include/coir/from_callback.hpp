@@ -55,7 +55,8 @@ struct BridgeTypes<void> : BridgeTypes<> {};
 /// Suspends  Until the callback has come; not at all if it comes inside of init.
 /// Errors    What the callback fails with; what init throws: its ticket is then void. TimeoutError. BrokenCallback if
 ///           `done` was destroyed without a call. UsageError outside a task. std::bad_alloc: there is memory for all but
-///           the wait itself before init is called; where that cannot be had, the canceller is asked as by a cancel().
+///           the timer of a timeout before init is called; where that cannot be had, the canceller is asked as by a
+///           cancel().
 /// Cancel    The canceller is called inside cancel(), on that stack: it must not wait. It may make the callback come at
 ///           once. `stopped`: CancelledError at once, everything is freed. `will_fire`: still suspended, until the
 ///           callback has come; then CancelledError, whatever came (but see BridgeOptions::prefer_result).
@@ -64,7 +65,7 @@ struct BridgeTypes<void> : BridgeTypes<> {};
 /// Lifetime  The canceller is destroyed when the wait has ended. References to variables of init are gone before it is
 ///           called.
 /// Clock     A virtual clock does not wait for threads of a library: it knows those of executors alone.
-/// Cost      Two allocations (recycled), no system call: bench/bridge_bench. A timeout: one more, and a timer.
+/// Cost      One allocation (recycled), no system call: bench/bridge_bench. A timeout: one more, and a timer.
 /// Source    asyncio code writes a future, a callback and call_soon_threadsafe() by hand.
 template <class... R, class Init>
 [[gnu::always_inline]] inline typename detail::BridgeTypes<R...>::Result from_callback(

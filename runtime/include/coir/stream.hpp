@@ -119,7 +119,7 @@ class [[nodiscard]] Stream {
   ~Stream() {
     if (bridge_ == nullptr) return;
     bridge_->close();
-    bridge_->let_go();
+    bridge_->loop_lets_go();
   }
 
   /// The next item; nothing once the producer has ended and all items have been taken, or after close().

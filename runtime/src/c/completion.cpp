@@ -105,7 +105,7 @@ class CCompletion final : public BridgeBase {
     if (loop().c_side != nullptr) loop().c_side->completions.erase(id_);
     revoke_ticket(ended);
     leave_loop();
-    let_go();
+    loop_lets_go();
   }
 
   coir_completion id_ = 0;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <exception>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -46,6 +48,18 @@ class COIR_EXPORT BridgeFuture : public FutureState {
   ~BridgeFuture() override = default;
 };
 
+/// The future of from_callback(), in the memory of its bridge (F5).
+class COIR_EXPORT FrameFuture final : public BridgeFuture {
+ public:
+  FrameFuture(LoopCore& loop, Bridge& home) noexcept;
+  static void operator delete(FrameFuture* it, std::destroying_delete_t) noexcept;
+
+ private:
+  friend class Bridge;
+  ~FrameFuture() override = default;
+  Bridge& home_;
+};
+
 /// The state between a foreign caller and one waiter.
 ///
 ///     pending --claim--> claimed --stored, and told the loop--> settled
@@ -58,6 +72,7 @@ class COIR_EXPORT BridgeFuture : public FutureState {
 /// F3  `inbox_` is valid while the loop lists this bridge. A loop that lets go while phase_ is claimed leaves
 ///     `inbox_kept_` behind for the claimer, who may be inside push().
 /// F4  waiter_, timer_ and the canceller are touched on the loop's thread only, and gone once concluded_.
+/// F5  frame_future_ is alive while it is referred to, be it from outside of the frame, and so long a holder (E1).
 class COIR_EXPORT Bridge : public BridgeBase {
  public:
   Bridge(LoopCore& loop, const char* kind, const BridgeOptions& options, SourceLocation where);
@@ -71,6 +86,12 @@ class COIR_EXPORT Bridge : public BridgeBase {
     }
     count_stray(ending());
     return false;
+  }
+  /// The same inside of a call through the ticket: on the loop's thread at the price of leaving that.
+  bool claim_in_call() noexcept {
+    if (!on_loop_thread() || through() || !seal_ticket()) return claim();
+    phase_.store(Phase::claimed, std::memory_order_relaxed);  // nobody else is left who may claim it
+    return true;
   }
   void arrived() noexcept;
   void arrived(std::exception_ptr failure) noexcept {
@@ -102,8 +123,8 @@ class COIR_EXPORT Bridge : public BridgeBase {
   [[noreturn]] void throw_failure() { std::rethrow_exception(std::exchange(failure_, nullptr)); }
   /// Errors    std::bad_alloc; give_up() has been called
   void wait_with(BridgeFuture& waiter);
-  /// Errors    std::bad_alloc; give_up() has been called
-  Ref<BridgeFuture> begin_wait();
+  /// Errors    std::bad_alloc, with a timeout; give_up() has been called
+  FrameFuture& begin_wait();
   /// The frame of from_callback ends, however: nobody waits any more.
   void leave_frame() noexcept;
   /// For future_from_callback: the future takes the frame's place, which must not leave_frame() any more.
@@ -130,15 +151,18 @@ class COIR_EXPORT Bridge : public BridgeBase {
   bool abandon(Cancel answer) noexcept;
   void detach() noexcept;
   std::exception_ptr timeout_error() const;
+  FrameFuture& frame_future() noexcept { return *std::launder(reinterpret_cast<FrameFuture*>(frame_future_)); }
+  void end_frame_future() noexcept;
 
   std::atomic<Phase> phase_{Phase::pending};
   bool prefer_result_;
   // Loop's thread, down to inbox_.
-  bool framed_ = true;        // the loop's reference (E1) is a frame's; else it goes in conclude()
-  bool delivered_ = false;    // the outcome is here
-  bool concluded_ = false;    // nobody waits any more
-  bool asked_ = false;        // the canceller has been called
+  bool framed_ = true;             // a frame is a holder of the loop's side (E1); else the wait is, until conclude()
+  bool delivered_ = false;         // the outcome is here
+  bool concluded_ = false;         // nobody waits any more
+  bool asked_ = false;             // the canceller has been called
   bool in_canceller_ = false;
+  bool has_frame_future_ = false;  // the frame refers to it
   Ending ending_ = Ending::none;
   Duration timeout_;
   Ref<BridgeFuture> waiter_;  // F4
@@ -147,6 +171,7 @@ class COIR_EXPORT Bridge : public BridgeBase {
   Inbox* const inbox_;                // F3
   std::shared_ptr<Inbox> inbox_kept_;  // F3
   std::exception_ptr failure_;  // F2
+  alignas(FrameFuture) std::byte frame_future_[sizeof(FrameFuture)];  // F5
 };
 
 /// Ends the wait of from_callback when its frame is left.
@@ -166,15 +191,15 @@ class BridgeFrame {
   /// Inlined with the await, so that no `ret` more than necessary is executed behind the switch.
   [[gnu::always_inline]] void wait(TaskState& task) {
     if (!bridge_.has_arrived()) {
-      const Ref<BridgeFuture> future = bridge_.begin_wait();
+      FrameFuture& future = bridge_.begin_wait();
       try {
-        suspend_until_done(*future, task);
+        suspend_until_done(future, task);
       } catch (const CancelledError& error) {
         if (!bridge_.preferred()) throw;
         return task.cancel_again(error.message());
       }
       if (bridge_.owes_cancellation()) [[unlikely]] task.cancel_again(bridge_.cancel_message());
-      future->require_value();
+      future.require_value();
     } else if (bridge_.has_failed()) {
       bridge_.throw_failure();
     }

@@ -16,6 +16,7 @@
 #include <coir/bridges.hpp>
 #include <coir/clock.hpp>
 #include <coir/detail/handle_node.hpp>
+#include <coir/detail/loop_head.hpp>
 #include <coir/detail/recycler.hpp>
 
 namespace coir {
@@ -30,7 +31,7 @@ enum class Cancel : std::uint8_t {
 namespace detail {
 
 class Inbox;
-class LoopCore;
+struct TicketPlace;
 
 /// Something of unknown type that a bridge keeps and destroys.
 struct COIR_EXPORT Kept : Recycled {
@@ -94,7 +95,8 @@ enum class TicketEnd : std::uint8_t {
 /// What Completion and Emitter share: who keeps it alive, what it keeps alive, its ticket, its place in the lists.
 ///
 /// E1  Counted atomically (HandleNode's count of `shared` nodes): one reference of the loop's side, one of the owner on
-///     the foreign side (a Completion, an Emitter, or the ticket), one of the inbox while posted.
+///     the foreign side (a Completion, an Emitter, or the ticket), one of the inbox while posted. The loop's side counts
+///     its holders in loop_holders_, on its thread, and gives its one reference back with the last.
 /// E2  A bridge is in its loop's list while something on that loop waits for it, then in the list of the abandoned
 ///     while the foreign side still owns it and may call, or in none.
 /// E3  Whatever belongs to the loop's thread has been taken out when the loop's side lets go: the last reference may go
@@ -103,13 +105,23 @@ class COIR_EXPORT BridgeBase : public HandleNode {
  public:
   BridgeBase(LoopCore& loop, const char* kind, std::string_view given_name, SourceLocation where);
 
-  /// Gives one reference back; cheaper than release() for the last one.
+  /// Gives a reference back that is not the loop's side's. Cheaper than release() for the last one, and on the loop's
+  /// thread for the last but one, if the other is the loop's side's: then no other thread can change the count.
   void let_go() noexcept {
-    if (std::atomic_ref(refs).load(std::memory_order_acquire) == 1) {
+    const std::atomic_ref count(refs);
+    const std::uint32_t before = count.load(std::memory_order_acquire);
+    if (before == 1) {
       destroy();
+    } else if (before == 2 && on_loop_thread() && loop_holders_ != 0) {
+      count.store(1, std::memory_order_release);
     } else {
       HandleNode::release();
     }
+  }
+  /// Loop's thread: one holder more on the loop's side, and one less.
+  void loop_holds() noexcept { ++loop_holders_; }
+  void loop_lets_go() noexcept {
+    if (--loop_holders_ == 0) let_go();
   }
   /// Any thread: the owner on the foreign side, which is not a ticket, goes.
   virtual void owner_gone() noexcept = 0;
@@ -134,7 +146,6 @@ class COIR_EXPORT BridgeBase : public HandleNode {
   void* make_ticket(const void* tag, Kept* mapper);
   Kept* mapper() const noexcept { return mapper_; }
 
-  const std::string& given_name() const noexcept { return given_name_; }
   const char* kind() const noexcept { return HandleNode::name; }
   PendingBridge info(LoopCore* of) const;
   /// "from_callback 'dns' at resolve.cpp:12"
@@ -146,7 +157,7 @@ class COIR_EXPORT BridgeBase : public HandleNode {
 
  protected:
   ~BridgeBase();
-  bool on_loop_thread() const noexcept;
+  bool on_loop_thread() const noexcept { return running_loop == loop_; }
   LoopCore& loop() const noexcept { return *loop_; }
   bool in_loop() const noexcept { return listed_ == List::loop; }
   /// Takes it out of the loop's list, if it is there. On the loop's thread.
@@ -155,15 +166,17 @@ class COIR_EXPORT BridgeBase : public HandleNode {
   void list_abandoned() noexcept;
   Cancel ask_canceller() noexcept;
   void drop_canceller() noexcept { canceller_.reset(); }
+  /// Inside of a call through the ticket. True: none other is under way, and no further one gets in.
+  bool seal_ticket() noexcept;
   /// No call gets in any more. The owner's reference goes with the ticket, or, if it is in_use, behind the call.
   TicketEnd revoke_ticket(Stray ended = Stray::late) noexcept;
   void drop_kept() noexcept;
 
  private:
-  friend class TicketUse;
   friend class BridgeLists;
   enum class List : std::uint8_t { none, loop, abandoned };
   static constexpr TimePoint not_stamped = TimePoint::min();
+  [[gnu::cold]] void copy_name(std::string_view given);
   Duration age() const noexcept;
 
   LoopCore* const loop_;          // not to be looked into unless in_loop()
@@ -174,8 +187,10 @@ class COIR_EXPORT BridgeBase : public HandleNode {
   Kept* mapper_ = nullptr;        // null: it has no state, or there is no ticket
   std::unique_ptr<Canceller> canceller_;
   TicketId ticket_ = 0;           // that was made; it may have been used up
-  std::string given_name_;
+  TicketPlace* place_ = nullptr;  // its place, if one was made
+  std::unique_ptr<const std::string> given_name_;  // null: none
   List listed_ = List::none;
+  std::uint8_t loop_holders_ = 1;  // E1
 };
 
 /// A call through a ticket: keeps the bridge alive meanwhile.
@@ -192,7 +207,7 @@ class COIR_EXPORT TicketUse {
   void retire() noexcept { retire_ = true; }
 
  private:
-  TicketId ticket_;
+  TicketPlace* place_;  // null: not valid
   BridgeBase* bridge_;
   bool retire_ = false;
 };
