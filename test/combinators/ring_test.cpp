@@ -68,15 +68,15 @@ TEST(RingTest, DestroysWhatIsLeft) {
 }
 
 /// Copies and moves of it throw once `left` of them have been made.
-struct Fragile {
-  Fragile(int v, int& budget) : value(v), left(&budget) {}
-  Fragile(const Fragile& other) : value(other.value), left(other.left) { pay(); }
-  Fragile(Fragile&& other) : value(other.value), left(other.left) { pay(); }  // NOLINT: not noexcept on purpose
-  Fragile& operator=(const Fragile&) = delete;
-  Fragile& operator=(Fragile&&) = delete;
-  ~Fragile() = default;
+struct Exhaustible {
+  Exhaustible(int v, int& budget) : value(v), left(&budget) {}
+  Exhaustible(const Exhaustible& other) : value(other.value), left(other.left) { pay(); }
+  Exhaustible(Exhaustible&& other) : value(other.value), left(other.left) { pay(); }  // NOLINT: not noexcept on purpose
+  Exhaustible& operator=(const Exhaustible&) = delete;
+  Exhaustible& operator=(Exhaustible&&) = delete;
+  ~Exhaustible() = default;
   void pay() const {
-    if ((*left)-- == 0) throw std::runtime_error("fragile");
+    if ((*left)-- == 0) throw std::runtime_error("exhausted");
   }
   int value;
   int* left;
@@ -85,10 +85,10 @@ struct Fragile {
 TEST(RingTest, APushThatThrowsHasNoEffect) {
   for (int allowed = 0; allowed < 9; ++allowed) {
     int left = 1000;
-    Ring<Fragile> ring;
-    for (int i = 0; i < 8; ++i) ring.push(Fragile(i, left));
+    Ring<Exhaustible> ring;
+    for (int i = 0; i < 8; ++i) ring.push(Exhaustible(i, left));
     left = allowed;
-    EXPECT_THROW(ring.push(Fragile(8, left)), std::runtime_error);  // copies eight, moves one
+    EXPECT_THROW(ring.push(Exhaustible(8, left)), std::runtime_error);  // copies eight, moves one
     ASSERT_EQ(ring.size(), 8U);
     for (int i = 0; i < 8; ++i) {
       EXPECT_EQ(ring.front().value, i);

@@ -67,6 +67,8 @@ struct Body {
   bool finished = false;
 };
 
+inline constexpr std::size_t kib = 1024;
+
 inline std::size_t page_bytes() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
 
 /// Whether the kernel can read a byte there: asks without risking a signal.

@@ -15,8 +15,6 @@ namespace {
 
 using namespace coir::test;
 
-constexpr std::size_t kib = 1024;
-
 class StackExhaustion : public ::testing::Test {
  protected:
   StackExhaustion() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }

@@ -12,8 +12,6 @@ namespace {
 
 using namespace coir::test;
 
-constexpr std::size_t kib = 1024;
-
 std::vector<Stack> acquire_many(StackPool& pool, std::size_t count) {
   std::vector<Stack> stacks;
   for (std::size_t i = 0; i < count; ++i) stacks.push_back(pool.acquire());

@@ -128,8 +128,8 @@ TEST_P(BridgeSketchesTest, ManyMessagesThatTheReceiverFrees) {
 }
 
 // gRPC's callback API: std::function, a context with TryCancel(), and OnDone that always comes.
-struct Op {
-  explicit Op(std::string asked) : request(std::move(asked)) {}
+struct Rpc {
+  explicit Rpc(std::string asked) : request(std::move(asked)) {}
   std::string request;
   std::string reply;
   std::function<void(int)> on_done;
@@ -137,11 +137,11 @@ struct Op {
 };
 
 TEST_P(BridgeSketchesTest, PointersThatTheLibraryHoldsAndACancelThatStillCallsBack) {
-  Op* started = nullptr;
+  Rpc* started = nullptr;
   const auto quote = [&](BridgeOptions options) {
     return from_callback<std::string>(
         [&](auto done) {
-          auto& op = done.template keep<Op>("quote");
+          auto& op = done.template keep<Rpc>("quote");
           started = &op;
           op.on_done = [&op, d = std::move(done).shared()](int status) {
             status == 0 ? (*d)(std::move(op.reply)) : d->fail(std::error_code(status, std::generic_category()));
