@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Compiles and runs what the documentation shows.
 
-    snippets.py extract OUTPUT_FOLDER DOCUMENT...      writes one .cpp for each ```cpp block, a .c for each ```c block,
+    snippets.py extract OUTPUT_FOLDER DOCUMENT...      writes a .cpp for each ```cpp block that is a program, one
+                                                       for all others of a document, a .c for each ```c block,
                                                        and snippets.cmake
-    snippets.py run [--exit N] [--stdout FILE] [--stderr FILE] PROGRAM
+    snippets.py run [--exit N] [--stdout FILE] [--stderr FILE] PROGRAM [ARGUMENT]
 
 How to write a block:
 
@@ -12,7 +13,9 @@ How to write a block:
 - Any other block is completed. Includes, macros and definitions (functions, types, templates, `using`) stay outside;
   the statements, in order, become the body of a task on a virtual clock (`coir::run_virtual`), so an hour of sleep
   takes no time; where they run a loop themselves, the body of a plain main(). <coir/coir.hpp>, <coir/testing.hpp>,
-  common standard headers and `std::chrono_literals` are there. A block without statements is compiled only.
+  common standard headers and `std::chrono_literals` are there. A block without statements is compiled only. All such
+  blocks of a document are one program, each in a namespace of its own; one with a directive of the preprocessor, or
+  with no-run, is by itself.
 - What the reader need not see goes into a comment directly before the block, and is compiled as its beginning:
 
       <!-- cpp
@@ -168,8 +171,8 @@ def is_definition(chunk):
     return bool(DEFINITION.match(code) or FUNCTION.match(code) or DECLARATION.fullmatch(code))
 
 
-def program_of(block, title):
-    """The source text, and whether there is anything to run."""
+def program_of(block, title, function="main()"):
+    """The source text, and whether there is anything to run: in this function, if the block has no main()."""
     def quoted(lines):
         out, expected = [], None
         for number, text, *_ in lines:
@@ -190,10 +193,21 @@ def program_of(block, title):
     text = PRELUDE + quoted(outside)
     if inside:
         if OWN_LOOP.search(code_only(block.text())):
-            text += "int main() {\n" + quoted(inside) + "}\n"
+            text += f"int {function} {{\n" + quoted(inside) + "return 0;\n}\n"
         else:
-            text += "int main() {\n  coir::run_virtual([] {\n" + quoted(inside) + "  });\n}\n"
+            text += f"int {function} {{\n  coir::run_virtual([] {{\n" + quoted(inside) + "  });\n  return 0;\n}\n"
     return text, bool(inside)
+
+
+def together(stem, fragments):
+    """One program of many blocks, which runs the one that its argument names."""
+    text, cases = PRELUDE, ""
+    for index, (program, runs) in fragments.items():
+        text += f"namespace fragment_{index} {{\n{program.removeprefix(PRELUDE)}}}\n"
+        if runs:
+            cases += f'  if (name == "{stem}.{index}") return fragment_{index}::run();\n'
+    text += "int main(int, char** arguments) {\n  const std::string name = arguments[1];\n"
+    return text + cases + "  return 99;\n}\n"
 
 
 def write(path, text):
@@ -206,6 +220,7 @@ def extract(folder, documents):
     folder.mkdir(parents=True, exist_ok=True)
     commands = []
     for document in documents:
+        shared = {}  # index -> the text of a block that is compiled with others, and whether it runs
         for index, block in enumerate(blocks_of(document), start=1):
             name = f"{document.stem}.{index}"
             words = list(block.words)
@@ -221,10 +236,17 @@ def extract(folder, documents):
             for stream, text in block.outputs.items():
                 write(folder / f"{name}.{stream}", text)
                 arguments += [f"--{stream}", f"{name}.{stream}"]
-            write(folder / f"{name}.{block.language}", program)
-            complete = "C" if block.language == "c" else "FRAGMENT" if program.startswith(PRELUDE) else "PROGRAM"
-            commands.append(f"coir_snippet({name} {complete} {'RUN ' + ' '.join(arguments) if runs else 'COMPILE'})\n")
-    write(folder / "headers.hpp", PRELUDE)
+            kind = "C" if block.language == "c" else "PROGRAM"
+            if program.startswith(PRELUDE) and "no-run" not in block.words and "#" not in code_only(block.text()):
+                shared[index] = program_of(block, document.name, "run()")
+                kind = f"FRAGMENT_OF {document.stem}"
+            else:
+                write(folder / f"{name}.{block.language}", program)
+            if runs or kind in ("C", "PROGRAM"):
+                commands.append(f"coir_snippet({name} {kind} {'RUN ' + ' '.join(arguments) if runs else 'COMPILE'})\n")
+        if shared:
+            write(folder / f"{document.stem}.cpp", together(document.stem, shared))
+            commands.append(f"coir_fragments({document.stem})\n")
     write(folder / "snippets.cmake", "".join(commands))
 
 
@@ -240,8 +262,8 @@ def differences(expected, actual, name):
         expected.split("\n"), actual.split("\n"), f"{name}, documented", f"{name}, real", lineterm=""))
 
 
-def run(program, status, expected):
-    result = subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+def run(command, status, expected):
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     sys.stdout.write(result.stdout)
     sys.stderr.write(result.stderr)
     failures = []
@@ -257,20 +279,20 @@ def run(program, status, expected):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="action", required=True)
     one = commands.add_parser("extract")
     one.add_argument("folder", type=pathlib.Path)
     one.add_argument("documents", type=pathlib.Path, nargs="*")
     two = commands.add_parser("run")
-    two.add_argument("program")
+    two.add_argument("command", metavar="PROGRAM", nargs="+")
     two.add_argument("--exit", type=int, default=0)
     two.add_argument("--stdout", type=pathlib.Path)
     two.add_argument("--stderr", type=pathlib.Path)
     arguments = parser.parse_args()
-    if arguments.command == "extract":
+    if arguments.action == "extract":
         extract(arguments.folder, arguments.documents)
     else:
-        run(arguments.program, arguments.exit, {"stdout": arguments.stdout, "stderr": arguments.stderr})
+        run(arguments.command, arguments.exit, {"stdout": arguments.stdout, "stderr": arguments.stderr})
 
 
 if __name__ == "__main__":
