@@ -137,7 +137,7 @@ def print_tables(document, workloads):
     print(f"{document['date']}, commit {document['commit']}, {document['command']}: {document['seconds']:.0f} s, "
           f"seed {document['seed']}")
     print(f"{machine['cpu']} x {machine['cpus']}, {machine['memory_GiB']} GiB, Linux {machine['kernel']}, "
-          f"governor {machine['governor']}")
+          f"governor {machine['governor']}; a new page takes {machine['new_page_us']} us")
     print(f"Medians of {document['rounds']} rounds; (n): of n only")
     if results.raw:
         print(f"r = the raw switch of the same round, {min(results.raw.values()):.2f} to "

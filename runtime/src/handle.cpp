@@ -6,7 +6,8 @@
 namespace coir {
 
 void Handle::cancel() {
-  if (!node_ || node_->cancelled.exchange(true, std::memory_order_acq_rel)) return;
+  if (!node_ || node_->cancelled.load(std::memory_order_relaxed)) return;
+  node_->cancelled.store(true, std::memory_order_release);
   if (node_->shared) return;  // this may be another thread: the loop drops the callable when it comes to the node
   if (node_->timed) {
     auto& timer = static_cast<detail::TimerNode&>(*node_);
