@@ -34,9 +34,17 @@ if [[ ${#configurations[@]} -eq 0 ]]; then
 fi
 last=${configurations[-1]}
 
+# Where many tests are one process: what failed in it, and which of them did not end.
+failures_in() {  # log
+  grep -E -A 12 ': Failure$|error: |ERROR: |WARNING: ThreadSanitizer|runtime error' "$1" | head -n 150 || true
+  awk '$1 == "[" { if ($2 == "RUN") begun[$4]; else if ($2 ~ /^(OK|FAILED|SKIPPED)$/) delete begun[$4] }
+       END { for (name in begun) print "did not end: " name }' "$1"
+}
+
 fail() {  # configuration, what, log
-  echo "    $1: $2 failed, the end of $3:"
-  tail -n 60 "$3"
+  echo "    $1: $2 failed, from $3:"
+  failures_in "$3"
+  tail -n 30 "$3"
   failed+=("$1 ($2)")
 }
 

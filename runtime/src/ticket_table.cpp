@@ -220,8 +220,9 @@ void leave_ticket(TicketPlace& place, bool retire, Stray ended) noexcept {
 
 bool seal_ticket(TicketPlace& place) noexcept {
   std::uint64_t word = place.word.load(std::memory_order_relaxed);
-  return (word & (dead | users)) == 1 && place.word.compare_exchange_strong(word, word | dead | sealed,
-                                              std::memory_order_acq_rel, std::memory_order_relaxed);
+  if ((word & (dead | users)) != 1) return false;
+  return place.word.compare_exchange_strong(word, word | dead | sealed, std::memory_order_acq_rel,
+                                            std::memory_order_relaxed);
 }
 
 TicketEnd kill_ticket(TicketId ticket, Stray ended) noexcept {

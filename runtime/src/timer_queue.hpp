@@ -19,8 +19,8 @@ namespace coir::detail {
 /// Q3  A timer set by a delay is unsettled, in the list and in no order, until somebody has read the clock: settle() then
 ///     gives it its deadline. No timer can fire before the loop has read the clock anyway. So a turn reads the clock (22
 ///     to 40 ns in a virtual machine) once for every 64 timers that it sets, while those are still in the cache, and one
-///     that is cancelled before that never enters the heap. Deadlines of one settle() rise by a nanosecond from timer to timer, up to what the last one
-///     asked for: equal delays need no tie-break.
+///     that is cancelled before that never enters the heap. Deadlines of one settle() rise by a nanosecond from timer to
+///     timer, up to what the last one asked for: equal delays need no tie-break.
 ///
 /// Cost      bench/timer_bench. Insert and cancel of a deadline later than most: constant; else O(log n), as is a pop.
 ///           When an eighth of all is due, they are sorted together instead of popped one by one.
