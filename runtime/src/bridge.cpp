@@ -11,10 +11,10 @@
 
 namespace coir::detail {
 
-Bridge::Bridge(LoopCore& loop, const char* kind, const BridgeOptions& options, SourceLocation where)
-    : BridgeBase(loop, kind, options.name, options.where.file != nullptr ? options.where : where),
-      prefer_result_(options.prefer_result),
-      timeout_(options.timeout),
+Bridge::Bridge(LoopCore& loop, const char* kind, Duration timeout, bool prefer_result, SourceLocation where)
+    : BridgeBase(loop, kind, {}, where),
+      prefer_result_(prefer_result),
+      timeout_(timeout),
       inbox_(loop.inbox.get()) {}
 
 Bridge::~Bridge() = default;
@@ -29,11 +29,11 @@ Stray Bridge::ending() const noexcept { return ending_at(phase_.load(std::memory
 [[gnu::always_inline]] inline void Bridge::detach() noexcept {
   concluded_ = true;
   if (timeout_ != Duration::max()) {
-    timer_.cancel();
-    timer_ = {};
+    rare().timer.cancel();
+    rare().timer = {};
   }
   drop_canceller();
-  if (phase_.load(std::memory_order_acquire) == Phase::claimed) inbox_kept_ = loop().inbox;  // F3
+  if (phase_.load(std::memory_order_acquire) == Phase::claimed) rare().inbox = loop().inbox;  // F3
   leave_loop();
 }
 
@@ -109,7 +109,7 @@ void Bridge::wait_until_deadline(BridgeFuture& waiter) {
   if (loop().tracer != nullptr) [[unlikely]] waiter.trace_created();
   if (timeout_ == Duration::max()) return;
   // Gone before this bridge is concluded, so it may point to it.
-  timer_ = loop().owner->call_later(timeout_, [this] { stop_waiting(true, {}); }, "bridge timeout", scheduled_at);
+  rare().timer = loop().owner->call_later(timeout_, [this] { stop_waiting(true, {}); }, "bridge timeout", scheduled_at);
 }
 
 void Bridge::wait_with(BridgeFuture& waiter) {
@@ -188,7 +188,7 @@ bool Bridge::stop_waiting(bool timed_out, std::string message) noexcept {
   // A cancellation outranks the deadline, whichever comes first.
   if (ending_ == Ending::none || (ending_ == Ending::timed_out && !timed_out)) {
     ending_ = timed_out ? Ending::timed_out : Ending::cancelled;
-    cancel_message_ = std::move(message);
+    rare().cancel_message = std::move(message);
   }
   if (std::exchange(asked_, true)) return true;
   const Ref<HandleNode> self(this);
@@ -232,7 +232,7 @@ void Bridge::complete(BridgeFuture& waiter) noexcept {
     return waiter.finish();
   }
   if (ending_ == Ending::timed_out) return waiter.finish(timeout_error());
-  waiter.FutureState::cancel(std::move(cancel_message_));
+  waiter.FutureState::cancel(std::move(rare().cancel_message));
 }
 
 std::exception_ptr Bridge::timeout_error() const {
@@ -253,7 +253,7 @@ std::exception_ptr Bridge::timeout_error() const {
   loop_lets_go();
 }
 
-void Bridge::leave_frame() noexcept {
+bool Bridge::leave_frame() noexcept {
   if (!concluded_) {
     Phase found = Phase::pending;
     if (!delivered_ && phase_.compare_exchange_strong(found, Phase::abandoned, std::memory_order_acq_rel,
@@ -266,7 +266,7 @@ void Bridge::leave_frame() noexcept {
     if (waiter_) std::exchange(waiter_, {})->bridge = nullptr;
   }
   if (has_frame_future_) end_frame_future();
-  loop_lets_go();
+  return loop_was_last();
 }
 
 void Bridge::loop_closes() noexcept {

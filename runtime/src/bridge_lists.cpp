@@ -142,7 +142,14 @@ namespace detail {
 Kept::~Kept() = default;
 Canceller::~Canceller() = default;
 
-void BridgeBase::copy_name(std::string_view given) { given_name_ = std::make_unique<const std::string>(given); }
+void BridgeBase::copy_name(std::string_view given) {
+  try {
+    given_name_ = std::make_unique<const std::string>(given);
+  } catch (...) {
+    leave_loop();
+    throw;
+  }
+}
 
 Duration BridgeBase::age() const noexcept {
   if (listed_ != List::loop) return std::chrono::steady_clock::now() - created_;

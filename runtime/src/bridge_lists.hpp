@@ -48,12 +48,12 @@ inline void BridgeLists::leave_loop(BridgeBase& bridge) noexcept {
 
 inline BridgeBase::BridgeBase(LoopCore& loop, const char* kind, std::string_view given_name, SourceLocation where)
     : HandleNode(Role::callback, where), loop_(&loop) {
-  if (!given_name.empty()) [[unlikely]] copy_name(given_name);
   HandleNode::name = kind;
   shared = true;
   persistent = true;  // so that drop() is called by a closing loop only
   refs = 2;           // E1
   BridgeLists::enter_loop(*this);
+  if (!given_name.empty()) copy_name(given_name);
 }
 
 inline void BridgeBase::drop_kept() noexcept {
@@ -67,7 +67,6 @@ inline BridgeBase::~BridgeBase() {
   COIR_ASSERT(listed_ != List::loop, "E2: a bridge that its loop still knows was destroyed");
   if (listed_ == List::abandoned) BridgeLists::leave_abandoned(*this);
   drop_kept();
-  delete mapper_;
 }
 
 inline void BridgeBase::leave_loop() noexcept { BridgeLists::leave_loop(*this); }

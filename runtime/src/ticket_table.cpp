@@ -240,7 +240,8 @@ TicketEnd kill_ticket(TicketId ticket, Stray ended) noexcept {
 void* BridgeBase::make_ticket(const void* tag, Kept* mapper) {
   place_ = &acquire_ticket(*this, tag);
   ticket_ = id_of(*place_);
-  mapper_ = mapper;  // behind what may throw: until then it is the caller's
+  if (mapper != nullptr) keep(*mapper);  // behind what may throw: until then it is the caller's
+  mapper_ = mapper;
   return reinterpret_cast<void*>(ticket_);
 }
 

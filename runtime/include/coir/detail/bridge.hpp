@@ -69,13 +69,13 @@ class COIR_EXPORT FrameFuture final : public BridgeFuture {
 /// F1  Whoever moves phase_ away from pending decides: exactly one caller becomes the first, and a caller that finds it
 ///     abandoned touches neither the loop nor the waiter.
 /// F2  The outcome belongs to the claimer until it has told the loop, then to the loop's thread.
-/// F3  `inbox_` is valid while the loop lists this bridge. A loop that lets go while phase_ is claimed leaves
-///     `inbox_kept_` behind for the claimer, who may be inside push().
-/// F4  waiter_, timer_ and the canceller are touched on the loop's thread only, and gone once concluded_.
+/// F3  `inbox_` is valid while the loop lists this bridge. A loop that lets go while phase_ is claimed keeps it alive for
+///     the claimer, who may be inside push().
+/// F4  waiter_, the timer and the canceller are touched on the loop's thread only, and gone once concluded_.
 /// F5  frame_future_ is alive while it is referred to, be it from outside of the frame, and so long a holder (E1).
 class COIR_EXPORT Bridge : public BridgeBase {
  public:
-  Bridge(LoopCore& loop, const char* kind, const BridgeOptions& options, SourceLocation where);
+  Bridge(LoopCore& loop, const char* kind, Duration timeout, bool prefer_result, SourceLocation where);
 
   // Any thread.
   /// True: the caller stores an outcome and calls arrived(). False: it came too late, and is counted.
@@ -119,14 +119,14 @@ class COIR_EXPORT Bridge : public BridgeBase {
   bool preferred() const noexcept { return prefer_result_ && delivered_ && failure_ == nullptr; }
   /// ... and the cancellation is to come later.
   bool owes_cancellation() const noexcept { return preferred() && ending_ == Ending::cancelled; }
-  const std::string& cancel_message() const noexcept { return cancel_message_; }
+  const std::string& cancel_message() const noexcept { return rare_->cancel_message; }
   [[noreturn]] void throw_failure() { std::rethrow_exception(std::exchange(failure_, nullptr)); }
   /// Errors    std::bad_alloc; give_up() has been called
   void wait_with(BridgeFuture& waiter);
   /// Errors    std::bad_alloc, with a timeout; give_up() has been called
   FrameFuture& begin_wait();
-  /// The frame of from_callback ends, however: nobody waits any more.
-  void leave_frame() noexcept;
+  /// The frame of from_callback ends, however: nobody waits any more. True: the caller must destroy it.
+  bool leave_frame() noexcept;
   /// For future_from_callback: the future takes the frame's place, which must not leave_frame() any more.
   void run_free() noexcept;
 
@@ -139,6 +139,12 @@ class COIR_EXPORT Bridge : public BridgeBase {
   virtual void drop_value() noexcept = 0;
 
  private:
+  /// What only a deadline, a cancellation or a loop that lets go too early makes.
+  struct Rare {
+    TimerHandle timer;  // F4
+    std::string cancel_message;
+    std::shared_ptr<Inbox> inbox;  // F3
+  };
   enum class Phase : std::uint8_t { pending, claimed, settled, abandoned, closed };
   enum class Ending : std::uint8_t { none, timed_out, cancelled };
   bool through() const noexcept { return phase_.load(std::memory_order_acquire) != Phase::pending; }
@@ -151,6 +157,7 @@ class COIR_EXPORT Bridge : public BridgeBase {
   bool abandon(Cancel answer) noexcept;
   void detach() noexcept;
   std::exception_ptr timeout_error() const;
+  Rare& rare() noexcept { return rare_ ? *rare_ : rare_.emplace(); }
   FrameFuture& frame_future() noexcept { return *std::launder(reinterpret_cast<FrameFuture*>(frame_future_)); }
   void end_frame_future() noexcept;
 
@@ -166,22 +173,21 @@ class COIR_EXPORT Bridge : public BridgeBase {
   Ending ending_ = Ending::none;
   Duration timeout_;
   Ref<BridgeFuture> waiter_;  // F4
-  TimerHandle timer_;         // F4
-  std::string cancel_message_;
-  Inbox* const inbox_;                // F3
-  std::shared_ptr<Inbox> inbox_kept_;  // F3
+  std::optional<Rare> rare_;
+  Inbox* const inbox_;          // F3
   std::exception_ptr failure_;  // F2
   alignas(FrameFuture) std::byte frame_future_[sizeof(FrameFuture)];  // F5
 };
 
 /// Ends the wait of from_callback when its frame is left.
+template <class Of>
 class BridgeFrame {
  public:
-  explicit BridgeFrame(Bridge& bridge) noexcept : bridge_(bridge) {}
+  explicit BridgeFrame(Of& bridge) noexcept : bridge_(bridge) {}
   BridgeFrame(const BridgeFrame&) = delete;
   BridgeFrame& operator=(const BridgeFrame&) = delete;
   ~BridgeFrame() {
-    if (framed_) bridge_.leave_frame();
+    if (framed_ && bridge_.leave_frame()) bridge_.destroy();
   }
   void run_free() noexcept {
     framed_ = false;
@@ -206,7 +212,7 @@ class BridgeFrame {
   }
 
  private:
-  Bridge& bridge_;
+  Of& bridge_;
   bool framed_ = true;
 };
 
@@ -231,7 +237,13 @@ template <class... R>
 class BridgeOf final : public Bridge {
  public:
   using Result = BridgeResult<R...>;
-  using Bridge::Bridge;
+
+  /// Inlined, so that options which are not given cost nothing.
+  [[gnu::always_inline]] BridgeOf(LoopCore& loop, const char* kind, const BridgeOptions& options, SourceLocation where)
+      : Bridge(loop, kind, options.timeout, options.prefer_result,
+               options.where.file != nullptr ? options.where : where) {
+    if (!options.name.empty()) copy_name(options.name);
+  }
 
   /// By the claimer.
   void store(R... results) { values_.emplace(std::move(results)...); }

@@ -33,7 +33,7 @@ namespace detail {
 class Inbox;
 struct TicketPlace;
 
-/// Something of unknown type that a bridge keeps and destroys.
+/// Something of unknown type that a bridge keeps and destroys: what keep() made, and the mapper.
 struct COIR_EXPORT Kept : Recycled {
   Kept() noexcept = default;
   Kept(const Kept&) = delete;
@@ -108,21 +108,15 @@ class COIR_EXPORT BridgeBase : public HandleNode {
   /// Gives a reference back that is not the loop's side's. Cheaper than release() for the last one, and on the loop's
   /// thread for the last but one, if the other is the loop's side's: then no other thread can change the count.
   void let_go() noexcept {
-    const std::atomic_ref count(refs);
-    const std::uint32_t before = count.load(std::memory_order_acquire);
-    if (before == 1) {
-      destroy();
-    } else if (before == 2 && on_loop_thread() && loop_holders_ != 0) {
-      count.store(1, std::memory_order_release);
-    } else {
-      HandleNode::release();
-    }
+    if (was_last()) destroy();
   }
   /// Loop's thread: one holder more on the loop's side, and one less.
   void loop_holds() noexcept { ++loop_holders_; }
   void loop_lets_go() noexcept {
-    if (--loop_holders_ == 0) let_go();
+    if (loop_was_last()) destroy();
   }
+  /// The same, but for destroying it, which is the caller's.
+  bool loop_was_last() noexcept { return --loop_holders_ == 0 && was_last(); }
   /// Any thread: the owner on the foreign side, which is not a ticket, goes.
   virtual void owner_gone() noexcept = 0;
   /// Any thread: if no further call is expected, what one would be.
@@ -144,6 +138,7 @@ class COIR_EXPORT BridgeBase : public HandleNode {
   /// Turns the owner's reference into a ticket; `tag` names the function that may redeem it. Takes the mapper over.
   /// Errors    std::bad_alloc, std::length_error: the reference and the mapper are still the caller's
   void* make_ticket(const void* tag, Kept* mapper);
+  /// Null: it has no state, or there is no ticket.
   Kept* mapper() const noexcept { return mapper_; }
 
   const char* kind() const noexcept { return HandleNode::name; }
@@ -157,6 +152,8 @@ class COIR_EXPORT BridgeBase : public HandleNode {
 
  protected:
   ~BridgeBase();
+  /// For constructors. Errors: std::bad_alloc; the loop does not know it any more.
+  void copy_name(std::string_view given);
   bool on_loop_thread() const noexcept { return running_loop == loop_; }
   LoopCore& loop() const noexcept { return *loop_; }
   bool in_loop() const noexcept { return listed_ == List::loop; }
@@ -176,15 +173,24 @@ class COIR_EXPORT BridgeBase : public HandleNode {
   friend class BridgeLists;
   enum class List : std::uint8_t { none, loop, abandoned };
   static constexpr TimePoint not_stamped = TimePoint::min();
-  [[gnu::cold]] void copy_name(std::string_view given);
+  bool was_last() noexcept {
+    const std::atomic_ref count(refs);
+    const std::uint32_t before = count.load(std::memory_order_acquire);
+    if (before == 1) return true;
+    if (before != 2 || !on_loop_thread() || loop_holders_ == 0) {
+      return count.fetch_sub(1, std::memory_order_acq_rel) == 1;
+    }
+    count.store(1, std::memory_order_release);
+    return false;
+  }
   Duration age() const noexcept;
 
   LoopCore* const loop_;          // not to be looked into unless in_loop()
   TimePoint created_ = not_stamped;  // by the loop's clock; by the steady one if abandoned
   BridgeBase* newer_ = nullptr;   // E2
   BridgeBase* older_ = nullptr;
-  Kept* kept_ = nullptr;          // newest first
-  Kept* mapper_ = nullptr;        // null: it has no state, or there is no ticket
+  Kept* kept_ = nullptr;          // newest first; the mapper, too
+  Kept* mapper_ = nullptr;
   std::unique_ptr<Canceller> canceller_;
   TicketId ticket_ = 0;           // that was made; it may have been used up
   TicketPlace* place_ = nullptr;  // its place, if one was made
