@@ -137,7 +137,7 @@ def print_tables(document, workloads):
     print(f"{document['date']}, commit {document['commit']}, {document['command']}: {document['seconds']:.0f} s, "
           f"seed {document['seed']}")
     print(f"{machine['cpu']} x {machine['cpus']}, {machine['memory_GiB']} GiB, Linux {machine['kernel']}, "
-          f"governor {machine['governor']}; a new page takes {machine['new_page_us']} us")
+          f"governor {machine['governor']}; a new page takes {machine['new_page_us']:.2g} us")
     print(f"Medians of {document['rounds']} rounds; (n): of n only")
     if results.raw:
         print(f"r = the raw switch of the same round, {min(results.raw.values()):.2f} to "
@@ -170,6 +170,8 @@ def print_tables(document, workloads):
     for name, version in document["versions"].items():
         if results.kinds[name] in ("peer", "coir"):
             print(f"{name}: {version}")
+    if document["slow_pages"] and (without := [w.name for w in workloads if w.million and w.peers]):
+        print(f"not run by peers, as a new page takes so long here: {', '.join(without)}")
     for name, why in document["left_out"].items():
         print(f"left out: {name}: {why}")
     skipped = {(n["participant"], n["workload"], n["skipped"]) for n in document["measurements"] if "skipped" in n}
