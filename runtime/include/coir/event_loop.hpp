@@ -145,8 +145,8 @@ class COIR_EXPORT EventLoop {
     return schedule_threadsafe(detail::make_callback(std::forward<Fn>(fn), where), name);
   }
   /// Runs fn() once, `delay` from now; a delay of zero or less is due in the next turn. Equal deadlines run in the
-  /// order of these calls. On the real clock "now" is when the loop next looks at it, which is at the end of the turn, or
-  /// at time() or when(): never too early, and one reading for all timers of a turn. For a period without drift: call_at().
+  /// order of these calls. On the real clock "now" is when the loop next looks at it, by the end of the turn: never too
+  /// early, and one reading for many timers. For a period without drift: call_at().
   /// Errors: std::invalid_argument for NaN. Cost: one allocation, O(log n); constant if cancelled in the same turn.
   template <class Rep, class Period, class Fn>
   TimerHandle call_later(std::chrono::duration<Rep, Period> delay, Fn&& fn, const char* name = nullptr,
