@@ -66,7 +66,10 @@ for configuration in "${configurations[@]}"; do
   test_command=("${plain_addresses[@]}" ctest --preset "$configuration" -j "$jobs")
   if [[ $configuration == "$last" ]]; then
     echo "    built in $built s"
-    "${test_command[@]}" 2>&1 | tee "$folder/test.log" || failed+=("$configuration (test)")
+    if ! "${test_command[@]}" 2>&1 | tee "$folder/test.log"; then
+      failures_in "$folder/test.log"
+      failed+=("$configuration (test)")
+    fi
   elif "${test_command[@]}" >"$folder/test.log" 2>&1; then
     echo "    $configuration: $(grep 'tests passed' "$folder/test.log") (build $built s, tests $((SECONDS - start)) s)"
   else

@@ -28,9 +28,9 @@ Stray Bridge::ending() const noexcept { return ending_at(phase_.load(std::memory
 /// What belongs to the loop's thread goes (E3).
 [[gnu::always_inline]] inline void Bridge::detach() noexcept {
   concluded_ = true;
-  if (timeout_ != Duration::max()) {
-    rare().timer.cancel();
-    rare().timer = {};
+  if (rare_) {
+    rare_->timer.cancel();
+    rare_->timer = {};
   }
   drop_canceller();
   if (phase_.load(std::memory_order_acquire) == Phase::claimed) rare().inbox = loop().inbox;  // F3

@@ -86,7 +86,7 @@ class LoopCore : public LoopHead {
   void add_timer(TimerNode& node) {
     timers.insert(node);
     // Any other clock may be moved on within a turn, as a virtual one by advance().
-    if (node.unsettled && (!clock_is_steady || timers.unsettled() == most_unsettled)) read_clock();
+    if (node.unsettled && (!clock_is_steady || timers.unsettled() == TimerQueue::most_unsettled)) read_clock();
     touch();
   }
   /// Calls the exception handler, in the context of `of` if given (L16).
@@ -158,7 +158,6 @@ class LoopCore : public LoopHead {
   fibers::Fiber* home;         // C3; where a task goes that cannot jump to another one
   Clock& clock;
   const bool clock_is_steady;  // the system's
-  static constexpr std::size_t most_unsettled = 64;  // timers for which the clock has not been read (TimerQueue Q3)
   NodeQueue main_calls;        // for on_main(): to run on the host's stack, between turns
   std::unique_ptr<Guest> guest;      // null until backend_fd() is asked for
   std::unique_ptr<LoopHooks> hooks;  // null until the first

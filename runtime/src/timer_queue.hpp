@@ -18,7 +18,7 @@ namespace coir::detail {
 /// Q2  No entry of the heap is earlier than its parent, that of entry i being entry (i - 1) / 4.
 /// Q3  A timer set by a delay is unsettled, in the list and in no order, until somebody has read the clock: settle() then
 ///     gives it its deadline. No timer can fire before the loop has read the clock anyway. So a turn reads the clock (22
-///     to 40 ns in a virtual machine) once for every 64 timers that it sets, while those are still in the cache, and one
+///     to 40 ns in a virtual machine) once for most_unsettled timers that it sets, while those are still in the cache, and one
 ///     that is cancelled before that never enters the heap. Deadlines of one settle() rise by a nanosecond from timer to
 ///     timer, up to what the last one asked for: equal delays need no tie-break.
 ///
@@ -31,6 +31,7 @@ namespace coir::detail {
 ///           where it is that of the turn's beginning, so that timers fire early by what the turn has lasted.
 class TimerQueue {
  public:
+  static constexpr std::size_t most_unsettled = 64;  // Q3: with as many, the owner reads the clock
   bool empty() const noexcept { return size_ == 0; }
   std::size_t size() const noexcept { return size_; }
   bool any_unsettled() const noexcept { return unsettled_ != nullptr; }

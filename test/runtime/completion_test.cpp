@@ -117,6 +117,35 @@ TEST_P(CompletionTest, WhatItKeepsLivesUntilTheCallbackHasCome) {
   });
 }
 
+// The future is in the bridge's own memory.
+TEST_P(CompletionTest, TheFutureThatItsTaskWaitsOnMayOutliveTheWait) {
+  run([&] {
+    const auto mark = std::make_shared<int>(1);
+    std::shared_ptr<Completion<int>> owner;
+    auto task = create_task([&] {
+      return from_callback<int>([&](auto done) {
+        done.template keep<std::shared_ptr<int>>(mark);
+        owner = std::move(done).shared();
+      });
+    });
+    sleep(0s);
+    detail::Ref<detail::FutureState> held;
+    task.state().each_awaited([&](const detail::FutureState& awaited) {
+      held = detail::Ref<detail::FutureState>(const_cast<detail::FutureState*>(&awaited));
+    });
+    ASSERT_TRUE(held);
+    here([&] {
+      (*owner)(7);
+      owner.reset();
+    });
+    EXPECT_EQ(await(task), 7);
+    EXPECT_TRUE(held->done());
+    EXPECT_EQ(mark.use_count(), 2) << "what the bridge keeps";
+    held = {};
+    EXPECT_EQ(mark.use_count(), 1);
+  });
+}
+
 TEST_P(CompletionTest, AnotherParameterCanBeTheUserData) {
   run([&] {
     EXPECT_EQ(from_callback<int>([&](auto done) {  // two void*, the first one is it
