@@ -7,7 +7,8 @@
 #   release   gcc, Release; benchmarks (built, not timed), installed and embedded consumers as well
 #
 # Usage: cmake/test.sh [configuration]...    default: all three. Exit status 0 if everything passed.
-# Details stay in build/<configuration>/{build,test}.log. The last lines are ctest's summary of the last configuration.
+# Details stay in build/<configuration>/{build,test}.log. The last lines are ctest's summary of the last configuration, and
+# what it skipped.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 source cmake/packages.sh
@@ -39,6 +40,12 @@ failures_in() {  # log
   grep -E -A 12 ': Failure$|error: |ERROR: |WARNING: ThreadSanitizer|runtime error' "$1" | head -n 150 || true
   awk '$1 == "[" { if ($2 == "RUN") begun[$4]; else if ($2 ~ /^(OK|FAILED|SKIPPED)$/) delete begun[$4] }
        END { for (name in begun) print "did not end: " name }' "$1"
+}
+
+# Of tests that are one process ctest shows nothing if it passes: which were skipped, and why.
+skipped_in() {  # folder
+  awk '/: Skipped$/ { getline; print }' "$1/Testing/Temporary/LastTest.log" | sort | uniq -c |
+    sed 's/^ *\([0-9]*\) /    skipped \1: /'
 }
 
 fail() {  # configuration, what, log
@@ -75,6 +82,7 @@ for configuration in "${configurations[@]}"; do
   else
     fail "$configuration" test "$folder/test.log"
   fi
+  skipped_in "$folder"
 done
 
 if [[ ${#failed[@]} -gt 0 ]]; then
