@@ -45,7 +45,7 @@ failures_in() {  # log
 # Of tests that are one process ctest shows nothing if it passes: which were skipped, and why.
 skipped_in() {  # folder
   awk '/: Skipped$/ { getline; print }' "$1/Testing/Temporary/LastTest.log" | sort | uniq -c |
-    sed 's/^ *\([0-9]*\) /    skipped \1: /'
+    sed 's/^ *\([0-9]*\) /    skipped \1: /' || true
 }
 
 fail() {  # configuration, what, log
