@@ -138,7 +138,8 @@ Handle EventLoop::schedule_threadsafe(detail::HandleNode* node, const char* name
   node->name = name;
   detail::copy_current_context(node->context);
   NodeGuard guard(*node);
-  Handle handle{detail::Ref<detail::HandleNode>(node)};
+  node->refs = 2;  // the inbox's and the handle's; no atomic increment before others can see it
+  Handle handle{detail::Ref<detail::HandleNode>::adopt(node)};
   node->queued = true;
   // Not require_open(): `closed` belongs to the loop's thread.
   if (!core_->inbox->push(*node)) core_->throw_closed("call_soon_threadsafe()");

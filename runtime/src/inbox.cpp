@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <system_error>
+#include <utility>
 
 namespace coir::detail {
 namespace {
@@ -14,6 +15,21 @@ namespace {
 HandleNode* closed_mark() noexcept {
   static char mark;
   return reinterpret_cast<HandleNode*>(&mark);  // an address that no node has; never dereferenced
+}
+
+/// What this thread has posted last. A node on its way names the one that its thread posted so many before it: the loop
+/// finds both in that CPU's cache, 50 to 250 ns away, and fetches the second while it waits for the first. A hint and no
+/// more: that node may have run, and its memory be gone.
+struct Recent {
+  static constexpr std::size_t distance = 8;
+  HandleNode* nodes[distance];
+  std::size_t oldest;  // modulo `distance`
+};
+COIR_TLS Recent recent;
+
+void fetch(const HandleNode* node) noexcept {
+  const char* const bytes = reinterpret_cast<const char*>(node);
+  for (std::size_t i = 0; i <= sizeof *node; i += 64) __builtin_prefetch(bytes + i, 1);
 }
 
 }  // namespace
@@ -25,6 +41,7 @@ Inbox::Inbox() : wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
 Inbox::~Inbox() { ::close(wake_fd_); }
 
 bool Inbox::push(HandleNode& node) noexcept {
+  node.previous = std::exchange(recent.nodes[recent.oldest++ % Recent::distance], &node);
   HandleNode* head = head_.load(std::memory_order_relaxed);
   do {
     if (head == closed_mark()) return false;
@@ -50,6 +67,7 @@ NodeQueue Inbox::reversed(HandleNode* newest) noexcept {
   HandleNode* oldest_first = nullptr;
   while (newest != nullptr) {
     HandleNode* older = newest->next;
+    if (newest->previous != nullptr) fetch(newest->previous);
     newest->next = oldest_first;
     oldest_first = newest;
     newest = older;

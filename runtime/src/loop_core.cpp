@@ -285,7 +285,7 @@ void LoopCore::run_callback(HandleNode& node) {
   }
   FutureState* const future = std::exchange(node.future, nullptr);
   // Nobody else holds the node: destroying it drops the callable, too, at one virtual call less.
-  if (!node.shared && node.refs == 1) {
+  if (node.only_reference()) {
     node.destroy();
   } else {
     if (!node.persistent || node.cancelled.load(std::memory_order_relaxed)) node.drop();

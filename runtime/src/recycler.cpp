@@ -2,6 +2,7 @@
 #include <coir/detail/recycler.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <thread>
 #include <utility>
@@ -16,6 +17,7 @@ namespace {
 
 using Block = Recycler::Block;
 
+constexpr std::size_t cache_line = 64;
 constexpr std::size_t bytes_of(std::size_t index) noexcept { return (index + 1) * Recycler::unit; }
 constexpr std::size_t base_of(std::size_t index) noexcept { return Recycler::base_bytes / bytes_of(index); }
 
@@ -35,40 +37,70 @@ class Depot {
  public:
   static constexpr std::size_t batch = 64;
 
-  /// False if it is full.
-  bool put(std::size_t index, Block* blocks) noexcept {
-    auto* head = ::new (static_cast<void*>(blocks)) Batch{blocks->next, nullptr};
+  /// Takes the first `batch` blocks of a list, which has more; to the heap with them if it is full.
+  void put(std::size_t index, Block*& list) noexcept {
+    std::array<void*, batch> blocks;
+    for (void*& block : blocks) block = std::exchange(list, list->next);
+    Parcel* next = nullptr;
+    for (std::size_t i = batch; i-- > 0;) {
+      const auto at = [&](std::size_t place) { return place < batch ? blocks[place] : nullptr; };
+      next = ::new (blocks[i]) Parcel{next, at(i + fetch_ahead), nullptr};
+    }
     Shelf& shelf = shelves_[index];
-    const Locked locked(shelf);
-    if (shelf.count == most_batches) return false;
-    head->next_batch = std::exchange(shelf.first, head);
-    shelf.count.store(shelf.count + 1, std::memory_order_relaxed);
-    return true;
+    {
+      const Locked locked(shelf);
+      if (shelf.count < most_batches) {
+        next->next_batch = std::exchange(shelf.first, next);
+        shelf.count.store(shelf.count + 1, std::memory_order_relaxed);
+        return;
+      }
+    }
+    for (void* const block : blocks) ::operator delete(block);
   }
-  /// A batch, or null.
+  /// A batch as a list, or null.
   Block* take(std::size_t index) noexcept {
     Shelf& shelf = shelves_[index];
     if (shelf.count.load(std::memory_order_relaxed) == 0) return nullptr;
-    const Locked locked(shelf);
-    Batch* const head = shelf.first;
-    if (head == nullptr) return nullptr;
-    shelf.first = head->next_batch;
-    shelf.count.store(shelf.count - 1, std::memory_order_relaxed);
-    return ::new (static_cast<void*>(head)) Block{head->next};
+    Parcel* first;
+    {
+      const Locked locked(shelf);
+      first = shelf.first;
+      if (first == nullptr) return nullptr;
+      shelf.first = first->next_batch;
+      shelf.count.store(shelf.count - 1, std::memory_order_relaxed);
+    }
+    return unpack(first, bytes_of(index));
   }
 
  private:
   static constexpr std::size_t most_batches = 64;
 
-  struct Batch {
-    Block* next;
-    Batch* next_batch;
+  /// A block in a batch. Its bytes are in the cache of the CPU that has freed it, 50 to 250 ns away: it names one that
+  /// lies further on, so that who takes the batch waits for several at a time.
+  struct Parcel {
+    Parcel* next;
+    void* ahead;         // null near the end
+    Parcel* next_batch;  // valid in the first of a batch
   };
-  static_assert(sizeof(Batch) <= Recycler::unit);
-  struct alignas(64) Shelf {
+  static constexpr std::size_t fetch_ahead = 8;
+  static_assert(sizeof(Parcel) <= Recycler::unit);
+  static Block* unpack(Parcel* parcel, std::size_t bytes) noexcept {
+    Block* const first = reinterpret_cast<Block*>(parcel);
+    while (parcel != nullptr) {
+      if (const char* const ahead = static_cast<const char*>(parcel->ahead)) {
+        for (std::size_t i = 0; i < bytes; i += cache_line) __builtin_prefetch(ahead + i, 1);
+      }
+      Parcel* const next = parcel->next;
+      ::new (static_cast<void*>(parcel)) Block{reinterpret_cast<Block*>(next)};
+      parcel = next;
+    }
+    return first;
+  }
+
+  struct alignas(cache_line) Shelf {
     std::atomic_flag busy;
     std::atomic<std::size_t> count{0};
-    Batch* first = nullptr;
+    Parcel* first = nullptr;
   };
   /// Held for a few instructions.
   class Locked {
@@ -142,12 +174,8 @@ void free_without_room(void* memory, std::size_t index) noexcept {
   if (!enrolled()) return ::operator delete(memory);
   Recycler::Class& of_size = recycler.blocks[index];
   if (of_size.room == 0) {
-    Block* const first = of_size.first;
-    Block* last = first;
-    for (std::size_t i = 1; i < Depot::batch; ++i) last = last->next;  // a full class has more than that
-    of_size.first = std::exchange(last->next, nullptr);
+    depot.put(index, of_size.first);
     of_size.room += Depot::batch;
-    if (!depot.put(index, first)) free_all(first);
   }
   --of_size.room;
   of_size.first = ::new (memory) Block{of_size.first};

@@ -47,6 +47,11 @@ class COIR_EXPORT HandleNode : public Recycled {
     if (last) destroy();
   }
 
+  /// For who holds a reference: whether nobody else does. The acquire pairs with the release of who was the last to go.
+  bool only_reference() noexcept {
+    return (shared ? std::atomic_ref(refs).load(std::memory_order_acquire) : refs) == 1;
+  }
+
   virtual void invoke() = 0;
   /// Destroys the callable; nothing if that has happened.
   virtual void drop() noexcept = 0;
@@ -57,7 +62,7 @@ class COIR_EXPORT HandleNode : public Recycled {
   ContextSlot context;                // current while this runs
   // From here on what every pass through a ready queue looks at, together with what a task adds: one or two cache lines.
   FutureState* future = nullptr;      // the future whose callback this is; counted once the callback is scheduled
-  HandleNode* previous = nullptr;     // valid in a future's callback list
+  HandleNode* previous = nullptr;     // valid in a future's callback list; in the inbox a hint
   HandleNode* next = nullptr;
   std::uint32_t refs = 1;
   const Role role;
