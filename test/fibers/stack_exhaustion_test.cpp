@@ -108,6 +108,29 @@ TEST_F(StackExhaustion, NoMappingsForGuardsEndsInOneWarning) {
   EXPECT_EXIT(starve_of_mappings(), ::testing::ExitedWithCode(0), "vm.max_map_count");
 }
 
+void starve_of_descriptors() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const rlimit none{0, limit.rlim_max};
+  require(::setrlimit(RLIMIT_NOFILE, &none) == 0, "setrlimit");
+  StackPool pool({.bytes = 64 * kib, .guard = Guard::madvise});
+  std::vector<Stack> stacks;
+  for (int i = 0; i < 100; ++i) stacks.push_back(pool.acquire());
+  require(::setrlimit(RLIMIT_NOFILE, &limit) == 0, "setrlimit");
+  require(pool.stats().guard == Guard::madvise && pool.stats().unguarded == 0, "by markers");
+  for (const Stack& stack : stacks) {
+    require(guard_faults(stack), "all are guarded");
+    pool.release(stack);
+  }
+  std::_Exit(0);
+}
+
+// Many are marked by one call, for which the process names itself by a descriptor.
+TEST_F(StackExhaustion, WithoutADescriptorMarkersAreInstalledOneByOne) {
+  if (!kernel_has_guard_markers()) GTEST_SKIP() << "no MADV_GUARD_INSTALL (Linux 6.13) here";
+  EXPECT_EXIT(starve_of_descriptors(), ::testing::ExitedWithCode(0), "");
+}
+
 void lock_memory() {
   // Only new mappings, and only pages that are touched.
   require(::mlockall(MCL_FUTURE | MCL_ONFAULT) == 0, "mlockall");

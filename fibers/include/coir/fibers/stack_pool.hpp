@@ -69,7 +69,7 @@ struct StackStats {
 ///
 ///     slab  | guard | stack 0 ....... top | guard | stack 1 ....... top | ...        one mmap, MAP_NORESERVE
 ///
-/// I1  A stack is carved (its guard installed) once; a recycled stack keeps guard and warm pages.
+/// I1  A stack is carved, behind its guard, once; a recycled stack keeps guard and warm pages.
 /// I2  leased == stacks acquired and not yet released. The destructor unmaps a slab only if none of its stacks is
 ///     leased; others stay mapped for ever, because somebody still runs on them.
 /// I3  Free stacks are reused last in, first out: the warmest first.
@@ -98,7 +98,8 @@ class COIR_EXPORT StackPool {
   struct Slab;
 
   Slab& grow();
-  void install_guard(std::byte* base);
+  void install_guard(Slab& slab);
+  bool mark_guards(Slab& slab) noexcept;
 
   std::size_t stride_;
   std::size_t guard_bytes_;
