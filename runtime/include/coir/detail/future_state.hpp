@@ -151,6 +151,8 @@ class COIR_EXPORT FutureState : public Recycled {
   template <class T>
   friend struct ValueAccess;
   LoopHead& head() const noexcept { return LoopHead::of(*loop_); }
+  void make_callbacks_ready() noexcept;
+  void complete_watched() noexcept;
   void schedule_callback(HandleNode& node) noexcept;
   void drop_callbacks() noexcept;
   [[noreturn]] void throw_no_value();
