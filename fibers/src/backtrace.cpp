@@ -39,6 +39,14 @@ namespace {
 
 constexpr std::uintptr_t free_bytes_needed = 16 << 10;  // unwinder 4 KiB, lazy binding 3 KiB, and margin
 
+std::uintptr_t limit_of(const Fiber& fiber) noexcept { return reinterpret_cast<std::uintptr_t>(fiber.stack.limit); }
+
+/// Else it is suspended in the middle of a call on the host's stack.
+bool suspended_on_own_stack(const Fiber& fiber) noexcept {
+  const auto frame = reinterpret_cast<std::uintptr_t>(fiber.frame);
+  return frame > limit_of(fiber) && frame <= reinterpret_cast<std::uintptr_t>(fiber.stack.top);
+}
+
 /// Runs on the stack of `fiber`, on top of the switch that suspended it; returns into that switch, as if it had been
 /// resumed by whoever resumed this. Keeps nothing of a Walk behind the jump.
 boost::context::fiber serve_walks(Fiber& fiber, boost::context::fiber asking) noexcept {
@@ -113,17 +121,19 @@ std::optional<std::size_t> backtrace(FiberPool& pool, Fiber& fiber, const void**
                                      std::size_t capacity) noexcept {
   const int saved = errno;
   Fiber& running = pool.current();
-  const auto limit = reinterpret_cast<std::uintptr_t>(fiber.stack.limit);
-  Walk walk{&running, addresses, capacity, limit, reinterpret_cast<std::uintptr_t>(fiber.stack.top)};
-  if (&fiber == &running) {
+  Walk walk{&running, addresses, capacity, limit_of(fiber), reinterpret_cast<std::uintptr_t>(fiber.stack.top)};
+  if (&fiber != &running && suspended_on_own_stack(fiber)) walk.above = reinterpret_cast<std::uintptr_t>(fiber.frame);
+  // F3: its frames are found behind those of the fiber that it has called.
+  Fiber* innermost = &fiber;
+  while (innermost->calling != nullptr) innermost = innermost->calling;
+  if (innermost == &running) {
     walk.run();
-  } else if (fiber.frame != nullptr) {
-    const auto frame = reinterpret_cast<std::uintptr_t>(fiber.frame);
-    if (frame > limit && frame <= walk.below) {  // else it is suspended in the middle of a call on the host's stack
-      if (frame - limit < free_bytes_needed) return std::nullopt;
-      walk.above = frame;
+  } else if (innermost->frame != nullptr) {
+    if (suspended_on_own_stack(*innermost) &&
+        reinterpret_cast<std::uintptr_t>(innermost->frame) - limit_of(*innermost) < free_bytes_needed) {
+      return std::nullopt;
     }
-    walk_suspended(fiber, walk);
+    walk_suspended(*innermost, walk);
   }
   errno = saved;
   return walk.count;

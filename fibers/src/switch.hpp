@@ -46,6 +46,8 @@ struct Walk;
 ///
 /// F1  `context` is empty exactly while the fiber runs.
 /// F2  `exceptions` and `saved_errno` are valid only while it is suspended; the running fiber's are the thread's.
+/// F3  `calling` is set while it is suspended in call_on_fiber(): it has no `context` then, and nobody may switch to it
+///     until that call returns.
 class Fiber {
  public:
   // The storage of a boost::context::fiber, whose destructor must not run: it would unwind the stack by force.
@@ -56,6 +58,7 @@ class Fiber {
   Entry entry = nullptr;         // null while idle
   void* argument = nullptr;
   Fiber* next_idle = nullptr;    // valid while idle
+  Fiber* calling = nullptr;      // F3
   Walk* walk = nullptr;          // for serve_walks(); null whenever the fiber itself is meant
   coir::detail::CCall* innermost_call = nullptr;  // the runtime's, of the assignment: see call_c()
   bool serves_walks = false;     // suspended in serve_walks(), on top of its own switch
@@ -93,6 +96,17 @@ struct FiberPool::Impl {
   /// Ends an idle fiber, or one that is suspended in a frame which owns nothing, and releases its stack.
   static void destroy(Fiber& fiber, StackPool& from) noexcept;
   static void main_loop(Impl& pool, Fiber& self) noexcept;
+  /// What an idle fiber has on its stack, from frame_of() on.
+  static constexpr std::size_t idle_frame_bytes = 512;
+  /// The end of an assignment. Other fibers may take this one from now on.
+  void make_idle(Fiber& fiber) noexcept {
+    fiber.entry = nullptr;
+    fiber.argument = nullptr;
+    fiber.next_idle = idle;
+    idle = &fiber;
+    ++idle_count;
+    --leased;
+  }
 };
 
 /// Jumps from the running fiber to `to`. Everything after the jump happens when somebody comes back.
@@ -131,6 +145,35 @@ template <bool dying = false>
 /// other fibers if they come back to the running one; not to the host.
 inline void call_on_host_stack(FiberPool::Impl& pool, void (*function)(void*), void* argument) noexcept {
   coir_call_on_stack(argument, function, pool.host_stack);
+}
+
+/// Whether call_on_fiber() is possible. It carries no exception state: the caller must not be in a catch block.
+inline bool may_call_on_fiber(const FiberPool::Impl& pool, const Fiber& to) noexcept {
+  return to.frame != nullptr && pool.exception_state->caught == nullptr && pool.exception_state->uncaught == 0 &&
+         pool.may_call_on_host;
+}
+
+/// For a fiber that could go on only behind the assignment of another one: calls that, function(argument), which must not
+/// throw, on the stack of `to`, which is acquired and has not begun; then makes `to` idle. That saves the jump there and
+/// the one back. The assignment may switch to other fibers like any; F3 holds for the caller meanwhile.
+inline void call_on_fiber(FiberPool::Impl& pool, Fiber& to, void (*function)(void*), void* argument) noexcept {
+  Fiber& from = *pool.running;
+  from.exceptions = {};
+  from.saved_errno = *pool.thread_errno;
+  from.frame = __builtin_frame_address(0);
+  from.calling = &to;
+  boost::context::fiber idle = std::move(to.boost_fiber());  // in main_loop(), where it is found when this is over
+  const void* const idle_frame = to.frame;
+  pool.running = &to;
+  const auto top = reinterpret_cast<std::uintptr_t>(idle_frame) - FiberPool::Impl::idle_frame_bytes;
+  coir_call_on_fiber(argument, function, reinterpret_cast<std::byte*>(top & ~std::uintptr_t{15}));
+  COIR_ASSERT(pool.running == &to, "I1: a call on a fiber returned on another one");
+  ::new (to.context) boost::context::fiber(std::move(idle));
+  to.frame = idle_frame;
+  pool.make_idle(to);
+  pool.running = &from;
+  from.calling = nullptr;
+  *pool.thread_errno = from.saved_errno;
 }
 #endif
 

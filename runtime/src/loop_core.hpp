@@ -69,10 +69,6 @@ class LoopCore : public LoopHead {
     node.queued = true;
     next.push(node);
   }
-  void make_ready(HandleNode* first, HandleNode* last) noexcept {
-    next.append(first, last);
-    touch();
-  }
   void touch() noexcept {
     if (host_asleep) [[unlikely]] wake_host();
   }
@@ -144,6 +140,7 @@ class LoopCore : public LoopHead {
     fibers::Fiber& to = pick_next();
     if (&to != pool.running) switch_fiber(pool, to);
   }
+  void call_if_next(TaskState& awaited) noexcept;
   /// Assignment of every fiber: runs a task, then whichever tasks not begun come next, then names where to go on.
   static fibers::Fiber& run_tasks(void* first_task) noexcept;
 
@@ -191,6 +188,7 @@ class LoopCore : public LoopHead {
   bool executor_shut_down = false;
   bool stop_when_stalled = false;  // for testing.hpp
   bool stalled = false;
+  bool must_give_way = false;      // a cancel() goes round in a circle: see TaskState::give_way()
   BridgeBase* newest_bridge = nullptr;  // that something here waits for
   TimePoint waited_at{};                // when the loop last had nothing to do
   std::shared_ptr<CLoop> c_side;        // handles of <coir/coir.h>; null until the first

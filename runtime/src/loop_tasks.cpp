@@ -132,6 +132,24 @@ COIR_RETURN_BY_JUMP fibers::Fiber& LoopCore::run_tasks(void* first_task) noexcep
   }
 }
 
+/// On the fiber of the task that waits for `awaited`. If that has not begun and is next, its waiter calls it, on the stack
+/// that it is given: the waiter cannot go on before its end in any case, and the two jumps are saved.
+void LoopCore::call_if_next(TaskState& awaited) noexcept {
+#if COIR_CALL_ON_STACK
+  if (awaited.fiber_ != nullptr || next_step() != &awaited) return;
+  if (awaited.fiber_ == nullptr && !give_fiber(awaited)) return;
+  if (!may_call_on_fiber(pool, *awaited.fiber_)) return;
+  take_step(awaited);
+  const auto run = [](void* task) {
+    auto& called = *static_cast<TaskState*>(task);
+    called.loop().execute(called);
+  };
+  call_on_fiber(pool, *awaited.fiber_, run, &awaited);
+#else
+  static_cast<void>(awaited);
+#endif
+}
+
 void LoopCore::remove_task(TaskState& task) noexcept {
   (task.older_ != nullptr ? task.older_->newer_ : oldest_task) = task.newer_;
   (task.newer_ != nullptr ? task.newer_->older_ : newest_task) = task.older_;

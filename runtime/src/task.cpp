@@ -39,12 +39,9 @@ bool TaskState::cancel(std::string message) {
   mark_retrieved();
   if (done()) return false;
   if (passing_cancel_) {
-    // The request has come round: this task waits for something that waits for it. One of them has to give way.
-    if (!must_cancel_ && waiting_on_->remove_callback(*this)) {
-      must_cancel_ = true;
-      must_message_ = message.empty() ? nullptr : std::make_unique<std::string>(std::move(message));
-      loop().schedule(*this);
-    }
+    // The request has come round: this task waits for something that waits for it.
+    loop().must_give_way = true;
+    give_way(message);
     return true;
   }
   ++cancel_requests_;
@@ -56,12 +53,24 @@ bool TaskState::cancel(std::string message) {
     passing_cancel_ = true;
     const bool taken = awaited->cancel(message);
     passing_cancel_ = false;
+    if (loop().must_give_way) [[unlikely]] give_way(message);
     if (taken) return passed_on_ = true;
   }
   must_cancel_ = true;
   set_cancel_message(message);  // which a gather asks for even if the task swallows the cancellation
   must_message_ = message.empty() ? nullptr : std::make_unique<std::string>(std::move(message));
   return true;
+}
+
+/// In a circle of tasks that wait for each other one has to be thrown at without what it waits for being done. Not one that
+/// has called the next (F3): then the one before it, on whose behalf cancel() was called.
+void TaskState::give_way(const std::string& message) {
+  if (fiber_->calling != nullptr) return;
+  loop().must_give_way = false;
+  if (must_cancel_ || !waiting_on_->remove_callback(*this)) return;
+  must_cancel_ = true;
+  must_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
+  loop().schedule(*this);
 }
 
 void TaskState::cancel_again(const std::string& message) {
@@ -113,8 +122,8 @@ bool TaskState::cancel_is_due(FutureState& awaited, bool release) {
   return awaited.cancelled() || requested;
 }
 
-/// What a suspend throws then. It throws itself: each frame and each clean-up on the way of an exception costs.
-CancelledError TaskState::take_cancelled_error(FutureState& awaited, bool release) {
+/// What is thrown then.
+CancelledError TaskState::take_cancelled_error(FutureState& awaited) {
   std::string message;
   if (awaited.cancelled()) {
     message = awaited.cancel_message();
@@ -123,7 +132,6 @@ CancelledError TaskState::take_cancelled_error(FutureState& awaited, bool releas
     must_message_.reset();
   }
   if (running_loop->debug) audit_cancellation(*this);
-  if (release) release_unwinding(awaited);
   return CancelledError(std::move(message));
 }
 
@@ -149,6 +157,7 @@ void start_task_eagerly(TaskState& task) {
   core.running ? core.start_eagerly(task) : core.schedule(task);
 }
 
+template <bool may_be_task>
 [[gnu::always_inline]] inline void TaskState::suspend_on(FutureState& awaited) {
   LoopCore& core = *running_loop;  // this->loop(), without a look into the cold half of the task
   if (core.tracer != nullptr) [[unlikely]] {
@@ -163,6 +172,7 @@ void start_task_eagerly(TaskState& task) {
       passed_on_ = true;
     }
   }
+  if (may_be_task && awaited.is_task()) [[unlikely]] core.call_if_next(static_cast<TaskState&>(awaited));
   core.leave_task();
   waiting_on_ = nullptr;
   HandleNode::future = nullptr;
@@ -171,18 +181,25 @@ void start_task_eagerly(TaskState& task) {
 
 COIR_RETURN_BY_JUMP void suspend_until_done(FutureState& awaited, TaskState& task) {
   if (&awaited == &task) [[unlikely]] throw_cannot_await(awaited);
-  task.suspend_on(awaited);
+  task.suspend_on<false>(awaited);
   if ((task.must_cancel_ || task.passed_on_) && task.may_throw_now()) [[unlikely]] {
-    if (task.cancel_is_due(awaited, false)) throw task.take_cancelled_error(awaited, false);
+    if (task.cancel_is_due(awaited, false)) throw task.take_cancelled_error(awaited);
   }
 }
 
-COIR_RETURN_BY_JUMP void suspend_until_done_or_release(FutureState& awaited, TaskState& task) {
+COIR_RETURN_BY_JUMP bool suspend_until_done_or_cancelled(FutureState& awaited, TaskState& task) {
   if (&awaited == &task) [[unlikely]] throw_cannot_await_and_release(awaited);
-  task.suspend_on(awaited);
-  if ((task.must_cancel_ || task.passed_on_) && task.may_throw_now()) [[unlikely]] {
-    if (task.cancel_is_due(awaited, true)) throw task.take_cancelled_error(awaited, true);
-  }
+  task.suspend_on<true>(awaited);
+  return (task.must_cancel_ || task.passed_on_) && task.may_throw_now() && task.cancel_is_due(awaited, true);
+}
+
+CancelledError cancelled_error(FutureState& awaited, TaskState& task) {
+  struct Release {  // at the end, for want of memory, too
+    FutureState& awaited;
+    ~Release() { release_unwinding(awaited); }
+  };
+  const Release release{awaited};
+  return task.take_cancelled_error(awaited);
 }
 
 COIR_RETURN_BY_JUMP void yield_once(TaskState& task) {

@@ -136,9 +136,9 @@ template <class A>
 Outcome<detail::AwaitResult<A>> try_await(A&& awaitable) {
   using T = detail::AwaitResult<A>;
   if constexpr (detail::FutureLike<A>) {
-    const Future<T> own = std::forward<A>(awaitable);
-    detail::FutureState& state = own.state();
-    detail::wait_until_done(state);
+    detail::FutureState& state = Future<T>(std::forward<A>(awaitable)).leak_state();
+    detail::wait_until_done_or_release(state);
+    const auto own = detail::Ref<detail::FutureState>::adopt(&state);
     if (state.cancelled() || state.failed()) return Outcome<T>(state.reason());
     const bool last = state.references() == 1;
     if constexpr (std::is_void_v<T>) {
