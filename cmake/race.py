@@ -45,7 +45,7 @@ def arguments():
     parser.add_argument("--only", metavar="WORKLOAD,..", help="these workloads")
     parser.add_argument("--participants", metavar="NAME,..", help="coir, the floors and these peers; none: no peer")
     parser.add_argument("--seed", type=int, help="of the order of participants; printed in any case")
-    parser.add_argument("--timeout", type=float, default=60, help="seconds for one run (default: 60)")
+    parser.add_argument("--timeout", type=float, default=90, help="seconds for one run (default: 90)")
     parser.add_argument("--minutes", type=float,
                         help="further rounds are left to coir and the floors if else they would end later, and "
                              "fewer from the sixth on (default: 13.5, with --quick 1.7)")

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <system_error>
-#include <utility>
 
 namespace coir::detail {
 namespace {
@@ -19,11 +18,14 @@ HandleNode* closed_mark() noexcept {
 
 /// What this thread has posted last. A node on its way names the one that its thread posted so many before it: the loop
 /// finds both in that CPU's cache, 50 to 250 ns away, and fetches the second while it waits for the first. A hint and no
-/// more: that node may have run, and its memory be gone.
+/// more: where several threads post, that node may have run, and its memory be gone.
 struct Recent {
   static constexpr std::size_t distance = 8;
   HandleNode* nodes[distance];
-  std::size_t oldest;  // modulo `distance`
+  std::size_t count;
+  std::size_t taken;  // of them, before the inbox was last found empty: their memory may be about to be used by this thread
+  HandleNode* hint() const noexcept { return count - taken >= distance ? nodes[count % distance] : nullptr; }
+  void add(HandleNode& node) noexcept { nodes[count++ % distance] = &node; }
 };
 COIR_TLS Recent recent;
 
@@ -41,12 +43,14 @@ Inbox::Inbox() : wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
 Inbox::~Inbox() { ::close(wake_fd_); }
 
 bool Inbox::push(HandleNode& node) noexcept {
-  node.previous = std::exchange(recent.nodes[recent.oldest++ % Recent::distance], &node);
   HandleNode* head = head_.load(std::memory_order_relaxed);
   do {
     if (head == closed_mark()) return false;
+    if (head == nullptr) recent.taken = recent.count;
     node.next = head;
+    node.previous = recent.hint();
   } while (!head_.compare_exchange_weak(head, &node, std::memory_order_seq_cst, std::memory_order_relaxed));
+  recent.add(node);
   // Sequentially consistent with before_sleep(): either the loop sees the node or this sees the loop asleep.
   if (sleeping_.load(std::memory_order_seq_cst) && sleeping_.exchange(false, std::memory_order_acq_rel)) {
     wake();

@@ -36,8 +36,9 @@ class CLoop;
 ///     timers, poller, inbox, main_calls; a guest's `round`
 ///
 /// The scheduler is the queue, whichever stack is current: a suspending task takes the next entry itself and, if that is
-/// the step of another task, jumps straight to it. Callbacks run on the host's stack, which the task calls into; for
-/// blocking and everything out of the ordinary it switches to the host. The order is the same either way.
+/// the step of another task, jumps straight to it, or calls it, if it waits for just that one (call_if_next). Callbacks
+/// run on the host's stack, which the task calls into; for blocking and everything out of the ordinary it switches to the
+/// host. The order is the same either way.
 ///
 /// C1  While a turn runs, current holds exactly what was ready when it began and has not run; a turn that is left early
 ///     puts it back in front of next.

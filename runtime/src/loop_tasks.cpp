@@ -137,8 +137,7 @@ COIR_RETURN_BY_JUMP fibers::Fiber& LoopCore::run_tasks(void* first_task) noexcep
 void LoopCore::call_if_next(TaskState& awaited) noexcept {
 #if COIR_CALL_ON_STACK
   if (awaited.fiber_ != nullptr || next_step() != &awaited) return;
-  if (awaited.fiber_ == nullptr && !give_fiber(awaited)) return;
-  if (!may_call_on_fiber(pool, *awaited.fiber_)) return;
+  if (!give_fiber(awaited) || !may_call_on_fiber(pool, *awaited.fiber_)) return;
   take_step(awaited);
   const auto run = [](void* task) {
     auto& called = *static_cast<TaskState*>(task);
