@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Everything that must hold, on Debian 12: installs what is missing, then builds and tests coir three times.
+# Everything that must hold, on Debian 12: installs what is missing, then builds and tests coir four times.
 #
 #   tsan      gcc, Debug, ThreadSanitizer
 #   asan      clang, Debug, AddressSanitizer and UndefinedBehaviorSanitizer; examples and the demo; every public header alone
+#   core      gcc, Debug, without a sanitizer: they switch calls on other stacks and recycled blocks off, Release the asserts
 #   release   gcc, Release; benchmarks (built, not timed), installed and embedded consumers as well
 #
-# Usage: cmake/test.sh [configuration]...    default: all three. Exit status 0 if everything passed.
+# Usage: cmake/test.sh [configuration]...    default: all four. Exit status 0 if everything passed.
 # Details stay in build/<configuration>/{build,test}.log. The last lines are ctest's summary of the last configuration, and
 # what it skipped.
 set -euo pipefail
@@ -31,7 +32,7 @@ fi
 failed=()
 configurations=("$@")
 if [[ ${#configurations[@]} -eq 0 ]]; then
-  configurations=(tsan asan release)
+  configurations=(tsan asan core release)
 fi
 last=${configurations[-1]}
 

@@ -168,7 +168,11 @@ inline void call_on_fiber(FiberPool::Impl& pool, Fiber& to, void (*function)(voi
   const auto top = reinterpret_cast<std::uintptr_t>(idle_frame) - FiberPool::Impl::idle_frame_bytes;
   coir_call_on_fiber(argument, function, reinterpret_cast<std::byte*>(top & ~std::uintptr_t{15}));
   COIR_ASSERT(pool.running == &to, "I1: a call on a fiber returned on another one");
+  COIR_ASSERT(pool.exception_state->caught == nullptr && pool.exception_state->uncaught == 0,
+              "F3: a call on a fiber ended inside a catch block");
+  // As main_loop() has left it: the assignment may have suspended since, also in a catch block.
   ::new (to.context) boost::context::fiber(std::move(idle));
+  to.exceptions = {};
   to.frame = idle_frame;
   pool.make_idle(to);
   pool.running = &from;

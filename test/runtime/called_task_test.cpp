@@ -229,6 +229,36 @@ TEST_F(CalledTaskTest, AwaitedWhileAnExceptionIsHandledOrUnwinds) {
   });
 }
 
+// The next one on the same stack is switched to, not called: from a catch block, and by a task that waits for something else.
+TEST_F(CalledTaskTest, LeavesNoExceptionOnItsStack) {
+  run([&] {
+    const auto handles_one = [] {
+      try {
+        throw std::runtime_error("of the last one");
+      } catch (const std::runtime_error&) {
+        sleep(1ms);
+      }
+    };
+    const auto sees_none = [&] {
+      EXPECT_EQ(std::current_exception(), nullptr);
+      EXPECT_EQ(std::uncaught_exceptions(), 0);
+      trace("none");
+    };
+    await(create_task(handles_one));
+    auto other = create_task(sees_none);
+    sleep(1ms);
+    await(create_task(handles_one));
+    try {
+      throw std::runtime_error("mine");
+    } catch (const std::runtime_error&) {
+      await(create_task(sees_none));
+      EXPECT_EQ(coir::describe(std::current_exception()), "std::runtime_error: mine");
+    }
+    await(other);
+  });
+  EXPECT_EQ(events, (Trace{"none", "none"}));
+}
+
 // Each of a circle that was built from the inside: the first one has called the second, the second the third.
 TEST_F(CalledTaskTest, ACircleCanBeCancelledThroughAnyOfItsTasks) {
   for (int cancelled = 0; cancelled < 3; ++cancelled) {
